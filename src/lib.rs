@@ -1,0 +1,8 @@
+//! handroll: container images made and understood by hand.
+//!
+//! The modules stand in the order of the data's path, and each knows only those above it:
+//! a digest names bytes, contents are bytes that may lie elsewhere, a tree is a file system,
+//! a tar is how a tree travels, a layer is one changeset of a stack, an image is the stack with
+//! its documents, and the workbench is one person's session with all of it.
+
+pub mod digest;
