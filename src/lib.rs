@@ -6,3 +6,6 @@
 //! its documents, and the workbench is one person's session with all of it.
 
 pub mod digest;
+pub mod content;
+pub mod text;
+pub mod tree;
