@@ -1,0 +1,302 @@
+//! Every check of the repository, in an order that fails fast.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::packages::{self, Need, need};
+use crate::page;
+use crate::places::Places;
+use crate::run::{Failure, Outcome, find_program, output_of, path_with, run as exec};
+use crate::tools;
+use crate::wasm;
+use crate::wasm_target::{self, TARGET};
+
+/// What belongs together, and can be asked for alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Group {
+    /// The core and the command line on this machine.
+    Rust,
+    /// The core in a browser.
+    Wasm,
+    /// The page.
+    Page,
+}
+
+impl Group {
+    /// Reads groups from the command line; none named means all.
+    pub fn parse_all(names: &[&str]) -> Outcome<Vec<Self>> {
+        if names.is_empty() {
+            return Ok(vec![Self::Rust, Self::Wasm, Self::Page]);
+        }
+        names
+            .iter()
+            .map(|name| match *name {
+                "rust" => Ok(Self::Rust),
+                "wasm" => Ok(Self::Wasm),
+                "page" => Ok(Self::Page),
+                other => Err(Failure::new(format!("no such group of checks: {other}"))),
+            })
+            .collect()
+    }
+}
+
+/// One check.
+struct Step {
+    group: Group,
+    name: &'static str,
+    check: fn(&Places) -> Outcome,
+}
+
+const STEPS: &[Step] = &[
+    step(Group::Rust, "rust: format", format),
+    step(Group::Rust, "rust: clippy, native", clippy_native),
+    step(Group::Rust, "rust: clippy, default features", clippy_default),
+    step(Group::Rust, "rust: nothing native in the core", core_is_pure),
+    step(Group::Rust, "rust: documentation", documentation),
+    step(
+        Group::Rust,
+        "rust: programs that the tests compare with",
+        rust_programs,
+    ),
+    step(Group::Rust, "rust: tests", rust_tests),
+    step(Group::Wasm, "wasm: compiler", wasm_compiler),
+    step(Group::Wasm, "wasm: clippy", clippy_wasm),
+    step(Group::Wasm, "wasm: browser and tools", wasm_programs),
+    step(Group::Wasm, "wasm: tests in a browser", wasm_tests),
+    step(Group::Page, "page: packages", page::ensure_modules),
+    step(Group::Page, "page: format", |places| {
+        page::script(places, "format:check")
+    }),
+    step(Group::Page, "page: the core for it", wasm::build),
+    step(Group::Page, "page: types and accessibility", |places| {
+        page::script(places, "check")
+    }),
+    step(Group::Page, "page: unit tests", |places| {
+        page::script(places, "test")
+    }),
+    step(Group::Page, "page: build", page::build),
+    step(Group::Page, "page: size", |places| page::script(places, "size")),
+    step(Group::Page, "page: browser", |_| packages::ensure(BROWSER)),
+    step(Group::Page, "page: tests in a browser", |places| {
+        page::script(places, "e2e")
+    }),
+];
+
+const fn step(group: Group, name: &'static str, check: fn(&Places) -> Outcome) -> Step {
+    Step { group, name, check }
+}
+
+/// What the native tests run: builders of the sample program, and the judges of what is written and read.
+const RUST_PROGRAMS: &[Need] = &[
+    need("clang-19", "clang-19"),
+    need("ld.lld-19", "lld-19"),
+    need("qemu-aarch64-static", "qemu-user-static"),
+    need("containerd", "containerd"),
+    need("runc", "runc"),
+    need("skopeo", "skopeo"),
+    need("umoci", "umoci"),
+    need("podman", "podman"),
+    need("busybox", "busybox-static"),
+    need("jq", "jq"),
+    need("setfattr", "attr"),
+    need("tar", "tar"),
+    need("gzip", "gzip"),
+    need("zstd", "zstd"),
+    need("python3", "python3"),
+];
+
+const BROWSER: &[Need] = &[
+    need("chromium", "chromium"),
+    need("chromedriver", "chromium-driver"),
+];
+
+/// What is native and must never reach the page.
+const NATIVE_CRATES: [&str; 3] = ["clap", "rustix", "tempfile"];
+
+/// Runs the checks of these groups up to the first that fails, and sums up.
+pub fn run(places: &Places, groups: &[Group]) -> Outcome {
+    let steps: Vec<&Step> = STEPS.iter().filter(|step| groups.contains(&step.group)).collect();
+    let mut passed: Vec<(&str, Duration)> = Vec::new();
+    let mut failure = None;
+    for step in &steps {
+        println!("\n=== {}", step.name);
+        let start = Instant::now();
+        let outcome = (step.check)(places);
+        let took = start.elapsed();
+        if let Err(reason) = outcome {
+            println!(
+                "=== {}: FAILED after {:.1} s: {reason}",
+                step.name,
+                took.as_secs_f64()
+            );
+            failure = Some(step.name);
+            break;
+        }
+        println!("=== {}: passed in {:.1} s", step.name, took.as_secs_f64());
+        passed.push((step.name, took));
+    }
+    summarise(&steps, &passed, failure)
+}
+
+fn summarise(steps: &[&Step], passed: &[(&str, Duration)], failure: Option<&str>) -> Outcome {
+    println!();
+    for (name, took) in passed {
+        println!("passed  {:7.1} s  {name}", took.as_secs_f64());
+    }
+    if let Some(name) = failure {
+        println!("FAILED             {name}");
+        for step in &steps[passed.len() + 1..] {
+            println!("not run            {}", step.name);
+        }
+    }
+    println!("{} passed, {} failed", passed.len(), u8::from(failure.is_some()));
+    match failure {
+        None => Ok(()),
+        Some(name) => Err(Failure::new(format!("the check \"{name}\" failed"))),
+    }
+}
+
+fn cargo(places: &Places) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(&places.root);
+    command
+}
+
+fn format(places: &Places) -> Outcome {
+    exec(cargo(places).args(["fmt", "--all", "--check"]))
+}
+
+fn clippy_native(places: &Places) -> Outcome {
+    let arguments = [
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        "native",
+    ];
+    exec(cargo(places).args(arguments).args(["--", "-D", "warnings"]))
+}
+
+fn clippy_default(places: &Places) -> Outcome {
+    let arguments = ["clippy", "--quiet", "--workspace", "--all-targets"];
+    exec(cargo(places).args(arguments).args(["--", "-D", "warnings"]))
+}
+
+/// The core builds for the page only as long as nothing of a machine gets into its dependencies.
+fn core_is_pure(places: &Places) -> Outcome {
+    let arguments = [
+        "tree",
+        "--package",
+        "handroll",
+        "--target",
+        TARGET,
+        "-e",
+        "normal",
+        "--prefix",
+        "none",
+    ];
+    let tree = output_of(cargo(places).args(arguments))?;
+    match native_crate(&tree) {
+        None => Ok(()),
+        Some(line) => Err(Failure::new(format!("for {TARGET} the core depends on {line}"))),
+    }
+}
+
+fn native_crate(tree: &str) -> Option<&str> {
+    tree.lines().find(|line| {
+        line.split(' ')
+            .next()
+            .is_some_and(|name| NATIVE_CRATES.contains(&name))
+    })
+}
+
+fn documentation(places: &Places) -> Outcome {
+    let arguments = [
+        "doc",
+        "--quiet",
+        "--no-deps",
+        "--workspace",
+        "--document-private-items",
+        "--features",
+        "native",
+    ];
+    exec(cargo(places).args(arguments).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn rust_programs(_: &Places) -> Outcome {
+    packages::ensure(RUST_PROGRAMS)
+}
+
+fn rust_tests(places: &Places) -> Outcome {
+    exec(cargo(places).args(["test", "--workspace", "--features", "native"]))
+}
+
+fn wasm_compiler(places: &Places) -> Outcome {
+    wasm_target::ensure(places)?.ensure_clippy()
+}
+
+fn clippy_wasm(places: &Places) -> Outcome {
+    let arguments = [
+        "clippy",
+        "--quiet",
+        "--package",
+        "handroll",
+        "--all-targets",
+        "--target",
+        TARGET,
+    ];
+    let mut command = wasm_target::ensure(places)?.command(places, "cargo");
+    exec(command.args(arguments).args(["--", "-D", "warnings"]))
+}
+
+fn wasm_programs(places: &Places) -> Outcome {
+    packages::ensure(BROWSER)?;
+    tools::wasm_bindgen(places)?;
+    tools::wasm_pack(places).map(drop)
+}
+
+fn wasm_tests(places: &Places) -> Outcome {
+    let bindgen = tools::wasm_bindgen(places)?;
+    let pack = tools::wasm_pack(places)?;
+    let driver = find_program("chromedriver").ok_or_else(|| Failure::new("there is no chromedriver"))?;
+    exec(
+        wasm_target::ensure(places)?
+            .command(places, pack.join("wasm-pack"))
+            // `no-install`: it would try to download what stands on its PATH already.
+            .args([
+                "test",
+                "--mode",
+                "no-install",
+                "--headless",
+                "--chrome",
+                "--chromedriver",
+            ])
+            .arg(driver)
+            .env("PATH", path_with(&[bindgen])?),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_native_crate_is_noticed_by_its_whole_name() {
+        assert_eq!(
+            native_crate("handroll v0.1.0\nclap v4.6.9\n"),
+            Some("clap v4.6.9")
+        );
+        assert_eq!(
+            native_crate("handroll v0.1.0\nclap_lex v1.0.0\nrustix-futex v1.0.0\n"),
+            None
+        );
+    }
+
+    #[test]
+    fn groups_are_read() {
+        assert_eq!(Group::parse_all(&[]).unwrap().len(), 3);
+        assert_eq!(Group::parse_all(&["page"]).unwrap(), [Group::Page]);
+        assert!(Group::parse_all(&["paper"]).is_err());
+    }
+}
