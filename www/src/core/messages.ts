@@ -1,0 +1,52 @@
+/** What the page and the worker post to each other. The worker adds nothing to the core but the loop. */
+import type { Answers, CoreError, Export, ImageId, Operation, Overview, Path, Query, SourceId, Action } from './protocol';
+
+/** Everything that is needed to make a session again in a new worker. */
+export interface Replay {
+  sources: [SourceId, File][];
+  done: Operation[];
+  /** Undone operations, the next to be redone first. */
+  undone: Operation[];
+}
+
+export type Call =
+  | { kind: 'apply'; operation: Operation }
+  | { kind: 'undo' }
+  | { kind: 'redo' }
+  | { kind: 'query'; query: Query }
+  | { kind: 'set_open'; image: ImageId; path: Path; open: boolean }
+  | { kind: 'open_source'; id: SourceId; file: File }
+  | { kind: 'content'; layer: number; path: Path; offset: number; length: number }
+  | { kind: 'export'; what: Export }
+  | { kind: 'sample'; image: ImageId; firstLayer: number; architecture: string }
+  | { kind: 'switch_platform'; image: ImageId; os: string; architecture: string; variant: string | null }
+  | { kind: 'load_recipe'; source: SourceId }
+  | { kind: 'replay'; replay: Replay }
+  /** Only for the test of the crash dialog: makes the core panic. */
+  | { kind: 'provoke-panic' };
+
+export interface Results {
+  apply: void;
+  undo: boolean;
+  redo: boolean;
+  query: Answers[keyof Answers];
+  set_open: void;
+  open_source: void;
+  content: Uint8Array;
+  export: Blob;
+  sample: Action;
+  switch_platform: Action;
+  load_recipe: Operation[];
+  replay: void;
+  'provoke-panic': void;
+}
+
+export type ToWorker = { id: number; call: Call };
+
+export type FromWorker =
+  | { type: 'ready' }
+  | { type: 'reply'; id: number; ok: true; value: unknown }
+  | { type: 'reply'; id: number; ok: false; error: CoreError }
+  | { type: 'overview'; overview: Overview }
+  /** The core is gone; `id` is the call that it died in, null when it died in a step. */
+  | { type: 'panic'; id: number | null; message: string };

@@ -1,0 +1,151 @@
+/**
+ * The worker: owns the one `Session`, answers calls in order, and between them does the core's pending
+ * work in slices of about a frame, so that a call never waits longer than that.
+ */
+import init, { Session } from './pkg/core.js';
+import type { Call, FromWorker, Replay, ToWorker } from './messages';
+import type { CoreError } from './protocol';
+
+const SLICE_MS = 16;
+const STEP_KIB = 128;
+/** Progress is worth telling about ten times a second; what is finished is told at once. */
+const PROGRESS_MS = 100;
+
+const scope = self as unknown as {
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
+  onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+};
+
+let session: Session | null = null;
+let dead = false;
+let lastPanic = '';
+let told = 0;
+let stepping = false;
+const early: ToWorker[] = [];
+
+// The core's panic hook writes to the console; the text belongs into the dialog as well.
+const consoleError = console.error.bind(console);
+console.error = (...words: unknown[]) => {
+  lastPanic = words.map(String).join(' ');
+  consoleError(...words);
+};
+
+const tick = new MessageChannel();
+tick.port1.onmessage = () => step();
+
+function post(message: FromWorker, transfer: Transferable[] = []): void {
+  scope.postMessage(message, transfer);
+}
+
+function tell(): void {
+  told = performance.now();
+  post({ type: 'overview', overview: session!.query({ query: 'overview' }) });
+}
+
+/** A trap is the end of this core: its memory may be in any state. */
+function die(error: unknown, id: number | null): void {
+  dead = true;
+  post({ type: 'panic', id, message: lastPanic || String(error) });
+}
+
+function isTrap(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+}
+
+function asCoreError(error: unknown): CoreError {
+  if (error && typeof error === 'object' && 'code' in error && 'message' in error) {
+    return { code: String(error.code), message: String(error.message) };
+  }
+  return { code: 'unexpected', message: error instanceof Error ? error.message : String(error) };
+}
+
+function wake(): void {
+  if (stepping || dead) return;
+  stepping = true;
+  tick.port2.postMessage(0);
+}
+
+function step(): void {
+  stepping = false;
+  if (dead || !session) return;
+  try {
+    const until = performance.now() + SLICE_MS;
+    let left = true;
+    while (left && performance.now() < until) left = session.step(STEP_KIB);
+    if (!left || performance.now() - told > PROGRESS_MS) tell();
+    if (left) wake();
+  } catch (error) {
+    die(error, null);
+  }
+}
+
+function replay(what: Replay): void {
+  session = new Session();
+  for (const [id, file] of what.sources) session.open_source(id, file);
+  for (const operation of [...what.done, ...what.undone]) session.apply(operation);
+  for (let i = 0; i < what.undone.length; i++) session.undo();
+}
+
+/** Does one call. True in `changed` when the overview is another now. */
+function answer(call: Call): { value: unknown; changed: boolean } {
+  const core = session!;
+  switch (call.kind) {
+    case 'apply':
+      return { value: core.apply(call.operation), changed: true };
+    case 'undo':
+      return { value: core.undo(), changed: true };
+    case 'redo':
+      return { value: core.redo(), changed: true };
+    case 'query':
+      return { value: core.query(call.query), changed: false };
+    case 'set_open':
+      return { value: core.set_open(call.image, call.path, call.open), changed: false };
+    case 'open_source':
+      return { value: core.open_source(call.id, call.file), changed: false };
+    case 'content':
+      return { value: core.content(call.layer, call.path, call.offset, call.length), changed: false };
+    case 'export':
+      return { value: core.export(call.what), changed: false };
+    case 'sample':
+      return { value: core.sample(call.image, call.firstLayer, call.architecture), changed: false };
+    case 'switch_platform':
+      return {
+        value: core.switch_platform(call.image, call.os, call.architecture, call.variant ?? undefined),
+        changed: false,
+      };
+    case 'load_recipe':
+      return { value: core.load_recipe(call.source), changed: false };
+    case 'replay':
+      return { value: replay(call.replay), changed: true };
+    case 'provoke-panic':
+      return { value: core.provoke_panic(), changed: false };
+  }
+}
+
+function handle({ id, call }: ToWorker): void {
+  if (dead) return;
+  try {
+    const { value, changed } = answer(call);
+    if (changed) {
+      tell();
+      wake();
+    }
+    post({ type: 'reply', id, ok: true, value }, value instanceof Uint8Array ? [value.buffer] : []);
+  } catch (error) {
+    if (isTrap(error)) die(error, id);
+    else post({ type: 'reply', id, ok: false, error: asCoreError(error) });
+  }
+}
+
+scope.onmessage = ({ data }) => {
+  if (session) handle(data);
+  else early.push(data);
+};
+
+init()
+  .then(() => {
+    session = new Session();
+    post({ type: 'ready' });
+    early.splice(0).forEach(handle);
+  })
+  .catch((error: unknown) => die(error, null));
