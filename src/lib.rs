@@ -9,3 +9,4 @@ pub mod digest;
 pub mod content;
 pub mod text;
 pub mod tree;
+pub mod tar;

@@ -1,0 +1,62 @@
+//! The number fields of a header: octal digits, or base-256 where they do not suffice.
+//!
+//! POSIX has octal only. GNU's extension (GNU tar manual, "Large or Negative Values"): if the top bit of
+//! the first byte is set, the field is a two's complement number, big-endian, whose sign is the next bit.
+
+/// Writes `value` as octal digits and a NUL that together fill `field`; false if it has too many digits.
+pub(super) fn put_octal(field: &mut [u8], value: u64) -> bool {
+    let digits = field.len() - 1;
+    if value >> (3 * digits) != 0 {
+        return false;
+    }
+    for (at, byte) in field[..digits].iter_mut().rev().enumerate() {
+        *byte = b'0' + (value >> (3 * at) & 7) as u8;
+    }
+    field[digits] = 0;
+    true
+}
+
+/// Writes `value` in octal, or in base-256 if it is negative or has too many digits for that.
+pub(super) fn put_number(field: &mut [u8], value: i64) {
+    if u64::try_from(value).is_ok_and(|value| put_octal(field, value)) {
+        return;
+    }
+    let bytes = value.to_be_bytes();
+    let short = field.len().min(bytes.len());
+    field.fill(if value < 0 { 0xff } else { 0 });
+    let start = field.len() - short;
+    field[start..].copy_from_slice(&bytes[bytes.len() - short..]);
+    field[0] |= 0x80;
+}
+
+/// The largest number that a field of 12 bytes takes in octal.
+pub(super) const MAX_OCTAL_12: u64 = (1 << 33) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_gnu_tar_writes_them() {
+        let mut field = [0xaa; 8];
+        for (value, expected) in [
+            (0, *b"0000000\0"),
+            (2_097_151, *b"7777777\0"),
+            (2_097_152, *b"\x80\0\0\0\0\x20\0\0"),
+            (4_294_967_294, *b"\x80\0\0\0\xff\xff\xff\xfe"),
+        ] {
+            put_number(&mut field, value);
+            assert_eq!(field, expected, "{value}");
+        }
+        let mut field = [0xaa; 12];
+        for (value, expected) in [
+            (8_589_934_591, *b"77777777777\0"),
+            (8_589_934_592, *b"\x80\0\0\0\0\0\0\x02\0\0\0\0"),
+            (-1, [0xff; 12]),
+            (-6, *b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfa"),
+        ] {
+            put_number(&mut field, value);
+            assert_eq!(field, expected, "{value}");
+        }
+    }
+}
