@@ -9,4 +9,5 @@ pub mod digest;
 pub mod content;
 pub mod text;
 pub mod tree;
+pub mod image;
 pub mod tar;

@@ -1,0 +1,12 @@
+//! The image: what stands around the layers. Its name, its documents, and the archive that holds them all.
+//! Knows layers only by their digests and sizes; the bytes of their blobs never pass through here.
+
+pub mod reference;
+pub mod config;
+pub mod created;
+pub mod manifest;
+pub mod archive;
+
+pub use archive::{Archive, Documents, LayerBlob, Part};
+pub use config::{ConfigError, ConfigField, Platform, Settings};
+pub use reference::{Reference, ReferenceError};
