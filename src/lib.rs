@@ -11,3 +11,4 @@ pub mod text;
 pub mod tree;
 pub mod image;
 pub mod tar;
+pub mod compress;
