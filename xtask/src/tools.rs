@@ -54,15 +54,35 @@ fn installed(places: &Places, package: &str, program: &str, version: &str) -> Ou
             "installing {package} {version} into {}: this takes some minutes, once",
             root.display()
         );
-        run(Command::new("cargo")
-            .args(["install", "--quiet", "--locked", "--force", package, "--version"])
-            .arg(format!("={version}"))
-            .arg("--root")
-            .arg(&root)
-            // Its own target directory: nothing of it is used again.
-            .env_remove("CARGO_TARGET_DIR"))?;
+        cargo_install(package, version, &root)?;
     }
     Ok(bin)
+}
+
+/// Installs with the dependencies that the tool's author locked; where the registry lacks one of those
+/// (a mirror that lags behind, a version withdrawn), with the nearest that it has.
+fn cargo_install(package: &str, version: &str, root: &Path) -> Outcome {
+    let command = || {
+        let mut command = Command::new("cargo");
+        // Its own target directory: nothing of it is used again.
+        command
+            .args(["install", "--quiet", "--force"])
+            .env_remove("CARGO_TARGET_DIR");
+        command
+            .arg(package)
+            .arg(format!("--version={version}"))
+            .arg("--root")
+            .arg(root);
+        command
+    };
+    match output_of(command().arg("--locked")) {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.to_string().contains("failed to select a version") => {
+            println!("the registry lacks a dependency that {package} locks: installing with what it has");
+            run(&mut command())
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 fn has_version(executable: &Path, version: &str) -> bool {
