@@ -6,7 +6,10 @@ pub mod config;
 pub mod created;
 pub mod manifest;
 pub mod archive;
+pub mod elf;
+pub mod preflight;
 
 pub use archive::{Archive, Documents, LayerBlob, Part};
 pub use config::{ConfigError, ConfigField, Platform, Settings};
+pub use preflight::{Finding, Severity};
 pub use reference::{Reference, ReferenceError};
