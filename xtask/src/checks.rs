@@ -273,6 +273,8 @@ fn wasm_tests(places: &Places) -> Outcome {
                 "--chromedriver",
             ])
             .arg(driver)
+            // By name, so that it is an error if there are none.
+            .args(["--", "--test", "web"])
             .env("PATH", path_with(&[bindgen])?),
     )
 }

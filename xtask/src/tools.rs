@@ -64,10 +64,13 @@ fn installed(places: &Places, package: &str, program: &str, version: &str) -> Ou
 fn cargo_install(package: &str, version: &str, root: &Path) -> Outcome {
     let command = || {
         let mut command = Command::new("cargo");
+        command.args(["install", "--quiet", "--force"]);
         // Its own target directory: nothing of it is used again.
+        command.env_remove("CARGO_TARGET_DIR");
+        // These tools run for seconds, and optimising them fully takes minutes.
         command
-            .args(["install", "--quiet", "--force"])
-            .env_remove("CARGO_TARGET_DIR");
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off");
         command
             .arg(package)
             .arg(format!("--version={version}"))
