@@ -1,0 +1,456 @@
+//! From a layer to its blob: DiffID, digest and the compressed segments, in small steps that can be dropped.
+//!
+//! An edit costs what it touched. Segments whose bytes are the same as before are told by keys that need no
+//! reading; up to the first one that differs, the hashes go on from midstates that were kept; after it,
+//! contents are hashed again but only segments that are not in the cache are deflated.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Layer;
+use super::chunks::{Bytes, Chunk, Chunks, KeyHasher};
+use super::walk::ZEROS;
+use crate::compress::gz1;
+use crate::content::{Content, ContentError, Scratch};
+use crate::digest::{Digest, Hasher};
+
+/// How a layer is stored in the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// The tar itself: its digest is the DiffID.
+    None,
+    /// gzip, by the profile gz1.
+    #[default]
+    Gz1,
+}
+
+impl Compression {
+    /// The media type of a layer that is stored so (image-spec, layer.md).
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::None => "application/vnd.oci.image.layer.v1.tar",
+            Self::Gz1 => "application/vnd.oci.image.layer.v1.tar+gzip",
+        }
+    }
+}
+
+/// A segment's compressed bytes, and what the trailer needs to know of it.
+#[derive(Clone)]
+struct Deflated {
+    bytes: Content,
+    crc: u32,
+    raw_size: u64,
+}
+
+/// Deflated segments by the key of their bytes. What is in it changes how long work takes, never its result.
+#[derive(Default)]
+pub struct SegmentCache {
+    segments: BTreeMap<Digest, (u64, Deflated)>,
+    scratch: Option<Arc<dyn Scratch>>,
+    held: u64,
+    clock: u64,
+}
+
+impl SegmentCache {
+    /// How many bytes of segments are held in memory when there is no scratch.
+    const MEMORY: u64 = 256 << 20;
+    /// How many segments [`Self::fill`] hands out at once.
+    const BATCH: usize = 64;
+
+    /// A cache that keeps segments in memory, the least recently used ones going when they get too many.
+    pub fn in_memory() -> Self {
+        Self::default()
+    }
+
+    /// A cache whose bytes lie in `scratch`.
+    pub fn in_scratch(scratch: Arc<dyn Scratch>) -> Self {
+        Self { scratch: Some(scratch), ..Self::default() }
+    }
+
+    fn get(&mut self, key: &Digest) -> Option<Deflated> {
+        self.clock += 1;
+        let (used, deflated) = self.segments.get_mut(key)?;
+        *used = self.clock;
+        Some(deflated.clone())
+    }
+
+    fn insert(&mut self, key: Digest, bytes: Vec<u8>, crc: u32, raw_size: u64) -> Result<Deflated, LayerError> {
+        let bytes = match &self.scratch {
+            None => Content::inline(bytes),
+            Some(scratch) => {
+                let offset = scratch.append(&bytes)?;
+                Content::Range { source: scratch.clone(), offset, length: bytes.len() as u64 }
+            }
+        };
+        let deflated = Deflated { bytes, crc, raw_size };
+        self.clock += 1;
+        self.held += deflated.bytes.len();
+        self.segments.insert(key, (self.clock, deflated.clone()));
+        if self.scratch.is_none() && self.held > Self::MEMORY {
+            self.drop_older_half();
+        }
+        Ok(deflated)
+    }
+
+    fn drop_older_half(&mut self) {
+        let mut uses: Vec<u64> = self.segments.values().map(|(used, _)| *used).collect();
+        let middle = uses.len() / 2;
+        let (_, &mut median, _) = uses.select_nth_unstable(middle);
+        self.segments.retain(|_, (used, _)| *used >= median);
+        self.held = self.segments.values().map(|(_, deflated)| deflated.bytes.len()).sum();
+    }
+
+    /// Deflates segments that are not in the cache yet, a batch at a time by `run`, which runs each task and
+    /// hands back what they return, in any order. For hosts with threads; a [`BlobJob`] then finds them here.
+    pub fn fill(
+        &mut self,
+        layer: &Layer,
+        mut run: impl FnMut(Vec<DeflateTask>) -> Vec<Result<Task, ContentError>>,
+    ) -> Result<(), LayerError> {
+        let mut chunks = layer.chunks().peekable();
+        let mut more = true;
+        while more {
+            let mut tasks = Vec::new();
+            while tasks.len() < Self::BATCH && more {
+                let Some(segment) = next_segment(&mut chunks) else {
+                    more = false;
+                    continue;
+                };
+                let key = key_of(&segment);
+                if !self.segments.contains_key(&key) {
+                    tasks.push(DeflateTask { key, segment });
+                }
+            }
+            for done in run(tasks) {
+                let Task { key, bytes, crc, raw_size } = done?;
+                self.insert(key, bytes, crc, raw_size)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One segment that waits to be deflated.
+pub struct DeflateTask {
+    key: Digest,
+    segment: Vec<Bytes>,
+}
+
+/// One segment that was deflated.
+pub struct Task {
+    key: Digest,
+    bytes: Vec<u8>,
+    crc: u32,
+    raw_size: u64,
+}
+
+impl DeflateTask {
+    /// Reads and deflates the segment.
+    pub fn run(self) -> Result<Task, ContentError> {
+        let mut deflater = gz1::SegmentDeflater::new();
+        let mut bytes = Vec::new();
+        for part in &self.segment {
+            let mut offset = 0;
+            while offset < part.len() {
+                let window = read_window(part, offset)?;
+                offset += window.len() as u64;
+                deflater.push(&window, &mut bytes);
+            }
+        }
+        let sum = deflater.finish(&mut bytes);
+        Ok(Task { key: self.key, bytes, crc: sum.crc.finalize(), raw_size: sum.length })
+    }
+}
+
+/// A layer could not be made into a blob.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LayerError {
+    /// A content could not be read or kept.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+}
+
+/// One segment of a blob, and the state of both hashes after it.
+struct Segment {
+    key: Digest,
+    raw_size: u64,
+    deflated: Option<Deflated>,
+    diff_after: Hasher,
+    blob_after: Hasher,
+}
+
+/// A layer as it is stored: what names it, and its compressed bytes.
+pub struct Blob {
+    /// The digest of the tar.
+    pub diff_id: Digest,
+    /// Bytes of the tar.
+    pub diff_size: u64,
+    /// The digest of the blob as stored.
+    pub digest: Digest,
+    /// Bytes of the blob as stored.
+    pub size: u64,
+    /// How it is stored.
+    pub compression: Compression,
+    /// How many of its segments were not deflated anew.
+    pub segments_reused: usize,
+    segments: Vec<Segment>,
+    crc: u32,
+}
+
+impl Blob {
+    /// How many segments the canonical gzip has.
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The bytes of the blob, in order. `layer` is the layer that it was made of.
+    pub fn bytes(&self, layer: &Layer) -> Box<dyn Iterator<Item = Bytes> + '_> {
+        if self.compression == Compression::None {
+            return Box::new(layer.chunks().map(|chunk| chunk.bytes));
+        }
+        let head = Bytes::Owned(gz1::HEADER.to_vec());
+        let tail = Bytes::Owned(gz1::trailer(self.crc, self.diff_size).to_vec());
+        let deflated = self.segments.iter().filter_map(|segment| segment.deflated.as_ref());
+        let body = deflated.map(|deflated| Bytes::Content(deflated.bytes.clone()));
+        Box::new(std::iter::once(head).chain(body).chain(std::iter::once(tail)))
+    }
+}
+
+/// How far a job is.
+pub enum Progress {
+    /// Not done: bytes of the tar that were passed, and about how many there are.
+    Working {
+        /// Bytes passed.
+        done: u64,
+        /// Bytes expected.
+        total: u64,
+    },
+    /// Done.
+    Done(Arc<Blob>),
+}
+
+/// The work of making a blob. Dropping it drops the work; what was deflated stays in the cache.
+pub struct BlobJob {
+    compression: Compression,
+    chunks: std::iter::Peekable<Chunks>,
+    previous: Option<Arc<Blob>>,
+    same_so_far: bool,
+    current: Option<Current>,
+    segments: Vec<Segment>,
+    segments_reused: usize,
+    diff: Hasher,
+    blob: Hasher,
+    crc: crc32fast::Hasher,
+    diff_size: u64,
+    size: u64,
+    total: u64,
+}
+
+/// The segment that is being read.
+struct Current {
+    key: Digest,
+    bytes: Vec<Bytes>,
+    part: usize,
+    offset: u64,
+    raw_size: u64,
+    cached: Option<Deflated>,
+    deflater: Option<gz1::SegmentDeflater>,
+    out: Vec<u8>,
+}
+
+/// How many bytes are read at once: small, because a step should be short.
+const STEP: u64 = 128 << 10;
+/// How many bytes can be hashed in the time that one takes to be deflated.
+const HASH_DISCOUNT: u64 = 16;
+
+impl BlobJob {
+    /// The work for `layer` as it is now. `previous` is the blob that the layer had before.
+    pub fn new(layer: &Layer, compression: Compression, previous: Option<Arc<Blob>>) -> Self {
+        let previous = previous.filter(|blob| blob.compression == compression);
+        let mut blob = Hasher::new();
+        let mut size = 0;
+        if compression == Compression::Gz1 {
+            blob.update(&gz1::HEADER);
+            size = gz1::HEADER.len() as u64;
+        }
+        Self {
+            compression,
+            chunks: layer.chunks().peekable(),
+            same_so_far: previous.is_some(),
+            previous,
+            current: None,
+            segments: Vec::new(),
+            segments_reused: 0,
+            diff: Hasher::new(),
+            blob,
+            crc: crc32fast::Hasher::new(),
+            diff_size: 0,
+            size,
+            total: layer.expected_size(),
+        }
+    }
+
+    /// Works for about as long as `budget` bytes take to be deflated.
+    pub fn step(&mut self, budget: u64, cache: &mut SegmentCache) -> Result<Progress, LayerError> {
+        let mut spent = 0;
+        while spent < budget {
+            let Some(current) = &mut self.current else {
+                let Some(segment) = next_segment(&mut self.chunks) else {
+                    return Ok(Progress::Done(self.finish()));
+                };
+                spent += segment.iter().map(Bytes::len).sum::<u64>().min(STEP) / HASH_DISCOUNT + 1;
+                self.begin(segment, cache);
+                continue;
+            };
+            spent += current.read(&mut self.diff)?;
+            if current.part == current.bytes.len() {
+                self.end_segment(cache)?;
+            }
+        }
+        let done = self.diff_size + self.current.as_ref().map_or(0, |current| current.raw_size);
+        Ok(Progress::Working { done, total: self.total.max(done) })
+    }
+
+    fn begin(&mut self, bytes: Vec<Bytes>, cache: &mut SegmentCache) {
+        let key = key_of(&bytes);
+        let before = self.previous.as_ref().and_then(|blob| blob.segments.get(self.segments.len()));
+        self.same_so_far &= before.is_some_and(|segment| segment.key == key);
+        if let Some(segment) = before.filter(|_| self.same_so_far) {
+            (self.diff, self.blob) = (segment.diff_after.clone(), segment.blob_after.clone());
+            let (raw_size, deflated) = (segment.raw_size, segment.deflated.clone());
+            self.segments_reused += 1;
+            self.push(key, raw_size, deflated);
+            return;
+        }
+        let gz1 = self.compression == Compression::Gz1;
+        let cached = if gz1 { cache.get(&key) } else { None };
+        let deflater = (gz1 && cached.is_none()).then(gz1::SegmentDeflater::new);
+        self.current =
+            Some(Current { key, bytes, part: 0, offset: 0, raw_size: 0, cached, deflater, out: Vec::new() });
+    }
+
+    fn end_segment(&mut self, cache: &mut SegmentCache) -> Result<(), LayerError> {
+        let Current { key, raw_size, cached, deflater, mut out, .. } =
+            self.current.take().expect("a segment was read");
+        let deflated = match deflater {
+            Some(deflater) => {
+                let sum = deflater.finish(&mut out);
+                self.blob.update(&out);
+                Some(cache.insert(key, out, sum.crc.finalize(), raw_size)?)
+            }
+            None => {
+                if let Some(cached) = &cached {
+                    cached.bytes.for_each_window(|bytes| self.blob.update(bytes))?;
+                    self.segments_reused += 1;
+                }
+                cached
+            }
+        };
+        self.push(key, raw_size, deflated);
+        Ok(())
+    }
+
+    fn push(&mut self, key: Digest, raw_size: u64, deflated: Option<Deflated>) {
+        self.diff_size += raw_size;
+        if let Some(deflated) = &deflated {
+            self.size += deflated.bytes.len();
+            self.crc
+                .combine(&crc32fast::Hasher::new_with_initial_len(deflated.crc, deflated.raw_size));
+        }
+        self.segments.push(Segment {
+            key,
+            raw_size,
+            deflated,
+            diff_after: self.diff.clone(),
+            blob_after: self.blob.clone(),
+        });
+    }
+
+    fn finish(&mut self) -> Arc<Blob> {
+        let diff_id = std::mem::take(&mut self.diff).finish();
+        let crc = std::mem::take(&mut self.crc).finalize();
+        let mut blob = std::mem::take(&mut self.blob);
+        let (digest, size) = match self.compression {
+            Compression::None => (diff_id, self.diff_size),
+            Compression::Gz1 => {
+                let trailer = gz1::trailer(crc, self.diff_size);
+                blob.update(&trailer);
+                (blob.finish(), self.size + trailer.len() as u64)
+            }
+        };
+        Arc::new(Blob {
+            diff_id,
+            diff_size: self.diff_size,
+            digest,
+            size,
+            compression: self.compression,
+            segments_reused: self.segments_reused,
+            segments: std::mem::take(&mut self.segments),
+            crc,
+        })
+    }
+
+    /// Works until the end, for hosts that have nothing else to do.
+    pub fn run(mut self, cache: &mut SegmentCache) -> Result<Arc<Blob>, LayerError> {
+        loop {
+            if let Progress::Done(blob) = self.step(u64::MAX, cache)? {
+                return Ok(blob);
+            }
+        }
+    }
+}
+
+impl Current {
+    /// Reads a window, hashes it, and deflates it if it must be. Returns what that cost.
+    fn read(&mut self, diff: &mut Hasher) -> Result<u64, LayerError> {
+        let part = &self.bytes[self.part];
+        let window = read_window(part, self.offset)?;
+        let length = window.len() as u64;
+        diff.update(&window);
+        self.offset += length;
+        self.raw_size += length;
+        if self.offset == part.len() {
+            (self.part, self.offset) = (self.part + 1, 0);
+        }
+        match &mut self.deflater {
+            None => Ok(length / HASH_DISCOUNT + 1),
+            Some(deflater) => {
+                deflater.push(&window, &mut self.out);
+                Ok(length + 1)
+            }
+        }
+    }
+}
+
+/// At most [`STEP`] bytes of a part.
+fn read_window(part: &Bytes, offset: u64) -> Result<std::borrow::Cow<'_, [u8]>, ContentError> {
+    let length = STEP.min(part.len() - offset);
+    let range = offset as usize..(offset + length) as usize;
+    Ok(match part {
+        Bytes::Owned(bytes) => bytes[range].into(),
+        Bytes::Content(Content::Inline(bytes)) => bytes[range].into(),
+        Bytes::Content(content) => {
+            let mut window = vec![0; length as usize];
+            content.read_at(offset, &mut window)?;
+            window.into()
+        }
+        Bytes::Zeros(_) => ZEROS[..length as usize].into(),
+    })
+}
+
+fn next_segment(chunks: &mut std::iter::Peekable<Chunks>) -> Option<Vec<Bytes>> {
+    let mut segment = vec![chunks.next()?.bytes];
+    while let Some(Chunk { bytes, .. }) = chunks.next_if(|chunk| !chunk.begins_segment) {
+        segment.push(bytes);
+    }
+    Some(segment)
+}
+
+fn key_of(segment: &[Bytes]) -> Digest {
+    let mut key = KeyHasher::new();
+    segment.iter().for_each(|bytes| key.take(bytes));
+    key.finish()
+}

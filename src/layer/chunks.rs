@@ -1,0 +1,172 @@
+//! A layer's tar as chunks of bytes that need not be in memory, and where its segments begin.
+//!
+//! The rule of profile gz1 is local, so that an insertion re-cuts nothing but its neighbourhood. A segment
+//! begins before an entry if `crc32(name) * 2^20 < size(entry before it) * 2^32`: a coin that falls once a
+//! MiB on average, decided by this entry's name and its neighbour's size in the tar. And a segment begins at
+//! every whole MiB inside one file's content.
+
+use crate::content::Content;
+use crate::digest::{Digest, Hasher};
+use crate::tar::{end_padding, padding};
+
+use super::walk::{Piece, Walk};
+
+/// What a segment is on average, in bytes, and the stride at which a large content is cut.
+pub const SEGMENT: u64 = 1 << 20;
+
+/// Bytes of a tar.
+pub enum Bytes {
+    /// Headers: they exist nowhere else.
+    Owned(Vec<u8>),
+    /// A part of a file's content.
+    Content(Content),
+    /// So many zeros.
+    Zeros(u64),
+}
+
+impl Bytes {
+    /// How many bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Owned(bytes) => bytes.len() as u64,
+            Self::Content(content) => content.len(),
+            Self::Zeros(count) => *count,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Bytes of a tar that are never cut inside.
+pub struct Chunk {
+    /// Whether a segment begins with it.
+    pub begins_segment: bool,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// The chunks of one layer, in order.
+pub struct Chunks {
+    source: Source,
+    /// Chunks that were made and not yet given out, last first.
+    pending: Vec<Chunk>,
+    size_before: u64,
+    written: u64,
+}
+
+enum Source {
+    Entries(Walk),
+    /// A tar that is kept as it came; what is left of it.
+    Original(Content),
+    Done,
+}
+
+impl Chunks {
+    /// The canonical layer.
+    pub fn of_walk(walk: Walk) -> Self {
+        Self::new(Source::Entries(walk))
+    }
+
+    /// A tar as it came.
+    pub fn of_original(tar: Content) -> Self {
+        Self::new(Source::Original(tar))
+    }
+
+    fn new(source: Source) -> Self {
+        Self { source, pending: Vec::new(), size_before: 0, written: 0 }
+    }
+
+    fn push_entry(&mut self, piece: Piece) {
+        let size = piece.size();
+        let begins_segment = cuts_before(&piece.name, self.size_before);
+        (self.size_before, self.written) = (size, self.written + size);
+        if let Some(content) = piece.content {
+            let length = content.len();
+            let zeros = padding(length);
+            if zeros > 0 {
+                self.pending.push(Chunk { begins_segment: false, bytes: Bytes::Zeros(zeros) });
+            }
+            for index in (0..length.div_ceil(SEGMENT)).rev() {
+                let from = index * SEGMENT;
+                let part = content.slice(from, SEGMENT.min(length - from));
+                self.pending.push(Chunk { begins_segment: index > 0, bytes: Bytes::Content(part) });
+            }
+        }
+        self.pending.push(Chunk { begins_segment, bytes: Bytes::Owned(piece.header) });
+    }
+}
+
+impl Iterator for Chunks {
+    type Item = Chunk;
+
+    fn next(&mut self) -> Option<Chunk> {
+        if let Some(chunk) = self.pending.pop() {
+            return Some(chunk);
+        }
+        match &mut self.source {
+            Source::Entries(walk) => match walk.next() {
+                Some(piece) => {
+                    self.push_entry(piece);
+                    self.pending.pop()
+                }
+                None => {
+                    self.source = Source::Done;
+                    let zeros = end_padding(self.written);
+                    Some(Chunk { begins_segment: false, bytes: Bytes::Zeros(zeros) })
+                }
+            },
+            Source::Original(rest) => {
+                let length = SEGMENT.min(rest.len());
+                if length == 0 {
+                    self.source = Source::Done;
+                    return None;
+                }
+                let part = rest.slice(0, length);
+                *rest = rest.slice(length, rest.len() - length);
+                let begins_segment = std::mem::replace(&mut self.written, 1) > 0;
+                Some(Chunk { begins_segment, bytes: Bytes::Content(part) })
+            }
+            Source::Done => None,
+        }
+    }
+}
+
+fn cuts_before(name: &[u8], size_before: u64) -> bool {
+    u64::from(crc32fast::hash(name)) * SEGMENT < size_before.min(SEGMENT) << 32
+}
+
+/// A name for the bytes of a segment that is had without reading the contents in it: equal keys mean equal
+/// bytes for as long as the sources live.
+pub(super) struct KeyHasher(Hasher);
+
+impl KeyHasher {
+    pub(super) fn new() -> Self {
+        Self(Hasher::new())
+    }
+
+    pub(super) fn take(&mut self, bytes: &Bytes) {
+        let (tag, length) = match bytes {
+            Bytes::Owned(_) | Bytes::Content(Content::Inline(_)) => (b"b", bytes.len()),
+            Bytes::Content(Content::Range { .. }) => (b"r", bytes.len()),
+            Bytes::Zeros(_) => (b"z", bytes.len()),
+        };
+        self.0.update(tag);
+        self.0.update(&length.to_le_bytes());
+        match bytes {
+            Bytes::Owned(bytes) => self.0.update(bytes),
+            Bytes::Content(Content::Inline(bytes)) => self.0.update(bytes),
+            Bytes::Content(Content::Range { source, offset, .. }) => {
+                self.0.update(&source.id().to_le_bytes());
+                self.0.update(&offset.to_le_bytes());
+            }
+            Bytes::Zeros(_) => {}
+        }
+    }
+
+    pub(super) fn finish(self) -> Digest {
+        self.0.finish()
+    }
+}
