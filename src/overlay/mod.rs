@@ -1,0 +1,5 @@
+//! How layers look when they are stacked. Knows layers' trees; nothing of images or of who looks.
+
+mod merge;
+
+pub use merge::{Change, Spot, SpotEntry, Stack, StackCell};
