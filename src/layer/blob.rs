@@ -41,8 +41,7 @@ impl Compression {
 #[derive(Clone)]
 struct Deflated {
     bytes: Content,
-    crc: u32,
-    raw_size: u64,
+    sum: gz1::SegmentSum,
 }
 
 /// Deflated segments by the key of their bytes. What is in it changes how long work takes, never its result.
@@ -67,7 +66,10 @@ impl SegmentCache {
 
     /// A cache whose bytes lie in `scratch`.
     pub fn in_scratch(scratch: Arc<dyn Scratch>) -> Self {
-        Self { scratch: Some(scratch), ..Self::default() }
+        Self {
+            scratch: Some(scratch),
+            ..Self::default()
+        }
     }
 
     fn get(&mut self, key: &Digest) -> Option<Deflated> {
@@ -77,15 +79,19 @@ impl SegmentCache {
         Some(deflated.clone())
     }
 
-    fn insert(&mut self, key: Digest, bytes: Vec<u8>, crc: u32, raw_size: u64) -> Result<Deflated, LayerError> {
+    fn insert(&mut self, key: Digest, bytes: Vec<u8>, sum: gz1::SegmentSum) -> Result<Deflated, LayerError> {
         let bytes = match &self.scratch {
             None => Content::inline(bytes),
             Some(scratch) => {
                 let offset = scratch.append(&bytes)?;
-                Content::Range { source: scratch.clone(), offset, length: bytes.len() as u64 }
+                Content::Range {
+                    source: scratch.clone(),
+                    offset,
+                    length: bytes.len() as u64,
+                }
             }
         };
-        let deflated = Deflated { bytes, crc, raw_size };
+        let deflated = Deflated { bytes, sum };
         self.clock += 1;
         self.held += deflated.bytes.len();
         self.segments.insert(key, (self.clock, deflated.clone()));
@@ -100,7 +106,11 @@ impl SegmentCache {
         let middle = uses.len() / 2;
         let (_, &mut median, _) = uses.select_nth_unstable(middle);
         self.segments.retain(|_, (used, _)| *used >= median);
-        self.held = self.segments.values().map(|(_, deflated)| deflated.bytes.len()).sum();
+        self.held = self
+            .segments
+            .values()
+            .map(|(_, deflated)| deflated.bytes.len())
+            .sum();
     }
 
     /// Deflates segments that are not in the cache yet, a batch at a time by `run`, which runs each task and
@@ -125,8 +135,8 @@ impl SegmentCache {
                 }
             }
             for done in run(tasks) {
-                let Task { key, bytes, crc, raw_size } = done?;
-                self.insert(key, bytes, crc, raw_size)?;
+                let Task { key, bytes, sum } = done?;
+                self.insert(key, bytes, sum)?;
             }
         }
         Ok(())
@@ -143,8 +153,7 @@ pub struct DeflateTask {
 pub struct Task {
     key: Digest,
     bytes: Vec<u8>,
-    crc: u32,
-    raw_size: u64,
+    sum: gz1::SegmentSum,
 }
 
 impl DeflateTask {
@@ -161,7 +170,11 @@ impl DeflateTask {
             }
         }
         let sum = deflater.finish(&mut bytes);
-        Ok(Task { key: self.key, bytes, crc: sum.crc.finalize(), raw_size: sum.length })
+        Ok(Task {
+            key: self.key,
+            bytes,
+            sum,
+        })
     }
 }
 
@@ -197,7 +210,7 @@ pub struct Blob {
     /// How many of its segments were not deflated anew.
     pub segments_reused: usize,
     segments: Vec<Segment>,
-    crc: u32,
+    sum: gz1::SegmentSum,
 }
 
 impl Blob {
@@ -212,8 +225,11 @@ impl Blob {
             return Box::new(layer.chunks().map(|chunk| chunk.bytes));
         }
         let head = Bytes::Owned(gz1::HEADER.to_vec());
-        let tail = Bytes::Owned(gz1::trailer(self.crc, self.diff_size).to_vec());
-        let deflated = self.segments.iter().filter_map(|segment| segment.deflated.as_ref());
+        let tail = Bytes::Owned(self.sum.trailer().to_vec());
+        let deflated = self
+            .segments
+            .iter()
+            .filter_map(|segment| segment.deflated.as_ref());
         let body = deflated.map(|deflated| Bytes::Content(deflated.bytes.clone()));
         Box::new(std::iter::once(head).chain(body).chain(std::iter::once(tail)))
     }
@@ -243,7 +259,7 @@ pub struct BlobJob {
     segments_reused: usize,
     diff: Hasher,
     blob: Hasher,
-    crc: crc32fast::Hasher,
+    sum: gz1::SegmentSum,
     diff_size: u64,
     size: u64,
     total: u64,
@@ -286,7 +302,7 @@ impl BlobJob {
             segments_reused: 0,
             diff: Hasher::new(),
             blob,
-            crc: crc32fast::Hasher::new(),
+            sum: gz1::SegmentSum::default(),
             diff_size: 0,
             size,
             total: layer.expected_size(),
@@ -311,12 +327,18 @@ impl BlobJob {
             }
         }
         let done = self.diff_size + self.current.as_ref().map_or(0, |current| current.raw_size);
-        Ok(Progress::Working { done, total: self.total.max(done) })
+        Ok(Progress::Working {
+            done,
+            total: self.total.max(done),
+        })
     }
 
     fn begin(&mut self, bytes: Vec<Bytes>, cache: &mut SegmentCache) {
         let key = key_of(&bytes);
-        let before = self.previous.as_ref().and_then(|blob| blob.segments.get(self.segments.len()));
+        let before = self
+            .previous
+            .as_ref()
+            .and_then(|blob| blob.segments.get(self.segments.len()));
         self.same_so_far &= before.is_some_and(|segment| segment.key == key);
         if let Some(segment) = before.filter(|_| self.same_so_far) {
             (self.diff, self.blob) = (segment.diff_after.clone(), segment.blob_after.clone());
@@ -328,18 +350,32 @@ impl BlobJob {
         let gz1 = self.compression == Compression::Gz1;
         let cached = if gz1 { cache.get(&key) } else { None };
         let deflater = (gz1 && cached.is_none()).then(gz1::SegmentDeflater::new);
-        self.current =
-            Some(Current { key, bytes, part: 0, offset: 0, raw_size: 0, cached, deflater, out: Vec::new() });
+        self.current = Some(Current {
+            key,
+            bytes,
+            part: 0,
+            offset: 0,
+            raw_size: 0,
+            cached,
+            deflater,
+            out: Vec::new(),
+        });
     }
 
     fn end_segment(&mut self, cache: &mut SegmentCache) -> Result<(), LayerError> {
-        let Current { key, raw_size, cached, deflater, mut out, .. } =
-            self.current.take().expect("a segment was read");
+        let Current {
+            key,
+            raw_size,
+            cached,
+            deflater,
+            mut out,
+            ..
+        } = self.current.take().expect("a segment was read");
         let deflated = match deflater {
             Some(deflater) => {
                 let sum = deflater.finish(&mut out);
                 self.blob.update(&out);
-                Some(cache.insert(key, out, sum.crc.finalize(), raw_size)?)
+                Some(cache.insert(key, out, sum)?)
             }
             None => {
                 if let Some(cached) = &cached {
@@ -357,8 +393,7 @@ impl BlobJob {
         self.diff_size += raw_size;
         if let Some(deflated) = &deflated {
             self.size += deflated.bytes.len();
-            self.crc
-                .combine(&crc32fast::Hasher::new_with_initial_len(deflated.crc, deflated.raw_size));
+            self.sum.append(&deflated.sum);
         }
         self.segments.push(Segment {
             key,
@@ -371,12 +406,11 @@ impl BlobJob {
 
     fn finish(&mut self) -> Arc<Blob> {
         let diff_id = std::mem::take(&mut self.diff).finish();
-        let crc = std::mem::take(&mut self.crc).finalize();
         let mut blob = std::mem::take(&mut self.blob);
         let (digest, size) = match self.compression {
             Compression::None => (diff_id, self.diff_size),
             Compression::Gz1 => {
-                let trailer = gz1::trailer(crc, self.diff_size);
+                let trailer = self.sum.trailer();
                 blob.update(&trailer);
                 (blob.finish(), self.size + trailer.len() as u64)
             }
@@ -389,7 +423,7 @@ impl BlobJob {
             compression: self.compression,
             segments_reused: self.segments_reused,
             segments: std::mem::take(&mut self.segments),
-            crc,
+            sum: std::mem::take(&mut self.sum),
         })
     }
 
@@ -453,4 +487,173 @@ fn key_of(segment: &[Bytes]) -> Digest {
     let mut key = KeyHasher::new();
     segment.iter().for_each(|bytes| key.take(bytes));
     key.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compress::gzip::Gunzip;
+    use crate::layer::{Walk, write_tar};
+    use crate::tree::{Directory, Metadata, Node, Time, Tree, TreePath};
+
+    /// A layer of several segments: small files, and one of some MiB, made of bytes that compress a little.
+    fn layer() -> Layer {
+        let metadata = Metadata::new(0o644, 0, 0, Time::at(0));
+        let mut tree = Tree::new(metadata.clone(), 0);
+        let mut word = 1u64;
+        let mut bytes = |length: usize| -> Vec<u8> {
+            let mut next = || {
+                word = word
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
+                b"0123456789abcdef"[(word >> 60) as usize]
+            };
+            (0..length).map(|_| next()).collect()
+        };
+        for directory in 0..8 {
+            let path = TreePath::parse(&format!("/{directory}")).unwrap();
+            tree.make(&path, Node::Directory(Directory::default()), metadata.clone())
+                .unwrap();
+            for file in 0..100 {
+                let path = TreePath::parse(&format!("/{directory}/{file}")).unwrap();
+                let content = Content::inline(bytes(file * 100));
+                tree.make(&path, Node::File(content), metadata.clone()).unwrap();
+            }
+        }
+        let large = Content::inline(bytes((3 << 20) + 7));
+        tree.make(&TreePath::parse("/5/large").unwrap(), Node::File(large), metadata)
+            .unwrap();
+        Layer::from_tree(tree)
+    }
+
+    fn tar_of(layer: &Layer) -> Vec<u8> {
+        let mut tar = Vec::new();
+        write_tar::<ContentError>(Walk::new(layer.tree()), |bytes| {
+            tar.extend_from_slice(bytes);
+            Ok(())
+        })
+        .unwrap();
+        tar
+    }
+
+    fn blob_of(blob: &Blob, layer: &Layer) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for part in blob.bytes(layer) {
+            let mut offset = 0;
+            while offset < part.len() {
+                let window = read_window(&part, offset).unwrap();
+                bytes.extend_from_slice(&window);
+                offset += window.len() as u64;
+            }
+        }
+        bytes
+    }
+
+    fn gunzip(gzip: &[u8], size: usize) -> Vec<u8> {
+        let (mut out, mut gunzip, mut at, mut written) = (vec![0; size + 1], Gunzip::new(), 0, 0);
+        loop {
+            let step = gunzip.step(&gzip[at..], &mut out[written..]).unwrap();
+            (at, written) = (at + step.consumed, written + step.written);
+            if (step.consumed, step.written) == (0, 0) {
+                break;
+            }
+        }
+        gunzip.finish().unwrap();
+        out.truncate(written);
+        out
+    }
+
+    #[test]
+    fn a_blob_is_the_tar_whatever_the_steps() {
+        let layer = layer();
+        let tar = tar_of(&layer);
+        let whole = BlobJob::new(&layer, Compression::Gz1, None)
+            .run(&mut SegmentCache::in_memory())
+            .unwrap();
+        assert_eq!(
+            (whole.diff_id, whole.diff_size),
+            (Digest::of(&tar), tar.len() as u64)
+        );
+        let gzip = blob_of(&whole, &layer);
+        assert_eq!((whole.digest, whole.size), (Digest::of(&gzip), gzip.len() as u64));
+        assert_eq!(gunzip(&gzip, tar.len()), tar);
+        assert!(whole.segment_count() >= 5, "{}", whole.segment_count());
+
+        let (mut job, mut steps) = (BlobJob::new(&layer, Compression::Gz1, None), 0);
+        let mut cache = SegmentCache::in_memory();
+        let stepped = loop {
+            steps += 1;
+            if let Progress::Done(blob) = job.step(10_000, &mut cache).unwrap() {
+                break blob;
+            }
+        };
+        assert_eq!(stepped.digest, whole.digest);
+        assert!(steps > 20, "{steps}");
+
+        let plain = BlobJob::new(&layer, Compression::None, None)
+            .run(&mut cache)
+            .unwrap();
+        assert_eq!((plain.digest, plain.size), (whole.diff_id, tar.len() as u64));
+        assert_eq!(blob_of(&plain, &layer), tar);
+    }
+
+    #[test]
+    fn an_edit_deflates_its_own_segment_and_changes_no_byte_of_the_result() {
+        let mut layer = layer();
+        let mut cache = SegmentCache::in_memory();
+        let mut blob = BlobJob::new(&layer, Compression::Gz1, None)
+            .run(&mut cache)
+            .unwrap();
+        let edits: [(&str, &[u8]); 4] = [
+            ("/0/99", b"early"),
+            ("/5/large", b"small now"),
+            ("/7/1", b""),
+            ("/3/50", &[7; 50_000]),
+        ];
+        for (path, bytes) in edits {
+            layer
+                .edit()
+                .write(&TreePath::parse(path).unwrap(), Content::inline(bytes))
+                .unwrap();
+            let edited = BlobJob::new(&layer, Compression::Gz1, Some(blob.clone()))
+                .run(&mut cache)
+                .unwrap();
+            let fresh = BlobJob::new(&layer, Compression::Gz1, None)
+                .run(&mut SegmentCache::in_memory())
+                .unwrap();
+            assert_eq!(
+                (edited.digest, edited.diff_id),
+                (fresh.digest, fresh.diff_id),
+                "{path}"
+            );
+            assert_ne!(edited.diff_id, blob.diff_id);
+            let deflated = edited.segment_count() - edited.segments_reused;
+            assert!(
+                deflated <= 2,
+                "{path}: {deflated} of {} segments deflated",
+                edited.segment_count()
+            );
+            assert_eq!(blob_of(&edited, &layer), blob_of(&fresh, &layer));
+            blob = edited;
+        }
+    }
+
+    #[test]
+    fn threads_fill_the_cache_with_the_same_segments() {
+        let layer = layer();
+        let mut cache = SegmentCache::in_memory();
+        cache
+            .fill(&layer, |tasks| {
+                tasks.into_iter().rev().map(DeflateTask::run).collect()
+            })
+            .unwrap();
+        let filled = BlobJob::new(&layer, Compression::Gz1, None)
+            .run(&mut cache)
+            .unwrap();
+        assert_eq!(filled.segments_reused, filled.segment_count());
+        let fresh = BlobJob::new(&layer, Compression::Gz1, None)
+            .run(&mut SegmentCache::in_memory())
+            .unwrap();
+        assert_eq!(filled.digest, fresh.digest);
+    }
 }

@@ -76,7 +76,12 @@ impl Chunks {
     }
 
     fn new(source: Source) -> Self {
-        Self { source, pending: Vec::new(), size_before: 0, written: 0 }
+        Self {
+            source,
+            pending: Vec::new(),
+            size_before: 0,
+            written: 0,
+        }
     }
 
     fn push_entry(&mut self, piece: Piece) {
@@ -87,15 +92,24 @@ impl Chunks {
             let length = content.len();
             let zeros = padding(length);
             if zeros > 0 {
-                self.pending.push(Chunk { begins_segment: false, bytes: Bytes::Zeros(zeros) });
+                self.pending.push(Chunk {
+                    begins_segment: false,
+                    bytes: Bytes::Zeros(zeros),
+                });
             }
             for index in (0..length.div_ceil(SEGMENT)).rev() {
                 let from = index * SEGMENT;
                 let part = content.slice(from, SEGMENT.min(length - from));
-                self.pending.push(Chunk { begins_segment: index > 0, bytes: Bytes::Content(part) });
+                self.pending.push(Chunk {
+                    begins_segment: index > 0,
+                    bytes: Bytes::Content(part),
+                });
             }
         }
-        self.pending.push(Chunk { begins_segment, bytes: Bytes::Owned(piece.header) });
+        self.pending.push(Chunk {
+            begins_segment,
+            bytes: Bytes::Owned(piece.header),
+        });
     }
 }
 
@@ -115,7 +129,10 @@ impl Iterator for Chunks {
                 None => {
                     self.source = Source::Done;
                     let zeros = end_padding(self.written);
-                    Some(Chunk { begins_segment: false, bytes: Bytes::Zeros(zeros) })
+                    Some(Chunk {
+                        begins_segment: false,
+                        bytes: Bytes::Zeros(zeros),
+                    })
                 }
             },
             Source::Original(rest) => {
@@ -127,7 +144,10 @@ impl Iterator for Chunks {
                 let part = rest.slice(0, length);
                 *rest = rest.slice(length, rest.len() - length);
                 let begins_segment = std::mem::replace(&mut self.written, 1) > 0;
-                Some(Chunk { begins_segment, bytes: Bytes::Content(part) })
+                Some(Chunk {
+                    begins_segment,
+                    bytes: Bytes::Content(part),
+                })
             }
             Source::Done => None,
         }

@@ -35,7 +35,10 @@ impl Layer {
 
     /// A layer that was read from `tar`, whose bytes stay as they are until the tree is edited.
     pub fn from_tar(tree: Tree, tar: Content) -> Self {
-        Self { tree, original: Some(tar) }
+        Self {
+            tree,
+            original: Some(tar),
+        }
     }
 
     /// What is in it.

@@ -84,17 +84,24 @@ impl Walk {
     /// What comes next in the innermost directory, by the names as the tar has them.
     fn advance(&mut self) -> Option<Next> {
         let frame = self.stack.last_mut()?;
-        let directory = self.tree.directory(frame.directory).expect("only directories are entered");
+        let directory = self
+            .tree
+            .directory(frame.directory)
+            .expect("only directories are entered");
         let entry = after(directory.entries(), &frame.last_entry);
         let whiteout = match &frame.last_whiteout {
             None => directory.whiteouts().get_min(),
-            Some(last) => directory.whiteouts().range((Excluded(last.clone()), Unbounded)).next(),
+            Some(last) => directory
+                .whiteouts()
+                .range((Excluded(last.clone()), Unbounded))
+                .next(),
         };
         let whiteout_is_next = match (&entry, whiteout) {
             (None, None) => return None,
-            (Some((name, _)), Some(whiteout)) => {
-                WHITEOUT_PREFIX.iter().chain(whiteout.as_bytes()).lt(name.as_bytes())
-            }
+            (Some((name, _)), Some(whiteout)) => WHITEOUT_PREFIX
+                .iter()
+                .chain(whiteout.as_bytes())
+                .lt(name.as_bytes()),
             (entry, _) => entry.is_none(),
         };
         if whiteout_is_next {
@@ -121,7 +128,11 @@ impl Walk {
         };
         let mut blocks = Vec::with_capacity(512);
         encode(&header, self.format, &mut blocks);
-        Piece { header: blocks, content: None, name }
+        Piece {
+            header: blocks,
+            content: None,
+            name,
+        }
     }
 
     fn entry(&mut self, name: Vec<u8>, ino: Ino) -> Piece {
@@ -129,7 +140,11 @@ impl Walk {
         let inode = tree.inode(ino);
         // Devices and fifos with several names are written as often as they have names, as GNU tar does.
         let linkable = matches!(inode.node, Node::File(_) | Node::Symlink(_)) && inode.links() > 1;
-        let first = if linkable { self.first_names.get(&ino) } else { None };
+        let first = if linkable {
+            self.first_names.get(&ino)
+        } else {
+            None
+        };
         let piece = piece(inode, name, first.map(Vec::as_slice), self.format);
         if linkable && first.is_none() {
             self.first_names.insert(ino, piece.name.clone());
@@ -162,9 +177,7 @@ impl Iterator for Walk {
                 continue;
             };
             return Some(match next {
-                Next::Whiteout(name) => {
-                    self.marker([&self.path, WHITEOUT_PREFIX, name.as_bytes()].concat())
-                }
+                Next::Whiteout(name) => self.marker([&self.path, WHITEOUT_PREFIX, name.as_bytes()].concat()),
                 Next::Entry(name, ino) if self.tree.directory(ino).is_some() => {
                     self.path.extend_from_slice(name.as_bytes());
                     self.path.push(b'/');
@@ -180,13 +193,22 @@ impl Iterator for Walk {
 
 impl Frame {
     fn new(directory: Ino, path_len: usize) -> Self {
-        Self { directory, last_entry: None, last_whiteout: None, path_len }
+        Self {
+            directory,
+            last_entry: None,
+            last_whiteout: None,
+            path_len,
+        }
     }
 }
 
 /// One layer, one format: PAX as soon as something in it needs PAX (see the profile in the documentation).
 pub fn format_of(tree: &Tree) -> Format {
-    if tree.counts().need_pax == 0 { Format::Gnu } else { Format::Pax }
+    if tree.counts().need_pax == 0 {
+        Format::Gnu
+    } else {
+        Format::Pax
+    }
 }
 
 fn after(entries: &imbl::OrdMap<Name, Ino>, last: &Option<Name>) -> Option<(Name, Ino)> {
@@ -220,12 +242,19 @@ fn piece(inode: &Inode, name: Vec<u8>, first: Option<&[u8]>, format: Format) -> 
         gid: metadata.gid,
         mtime: metadata.mtime,
         size: content.map_or(0, Content::len),
-        device: inode.node.device().map_or((0, 0), |device| (device.major, device.minor)),
+        device: inode
+            .node
+            .device()
+            .map_or((0, 0), |device| (device.major, device.minor)),
         xattrs: &metadata.xattrs,
     };
     let mut blocks = Vec::with_capacity(512);
     encode(&header, format, &mut blocks);
-    Piece { header: blocks, content: content.filter(|content| !content.is_empty()).cloned(), name }
+    Piece {
+        header: blocks,
+        content: content.filter(|content| !content.is_empty()).cloned(),
+        name,
+    }
 }
 
 /// Writes a whole layer, window by window.

@@ -43,18 +43,32 @@ pub struct Spot {
 impl Spot {
     /// The position and the inode of what shows in the merged view; of directories that merge, the topmost.
     pub fn visible(&self) -> Option<(usize, Ino)> {
-        self.cells.iter().enumerate().rev().find_map(|(position, cell)| match cell {
-            Some(StackCell { entry: SpotEntry::Inode(ino), hidden_by: None }) => Some((position, *ino)),
-            _ => None,
-        })
+        self.cells
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(position, cell)| match cell {
+                Some(StackCell {
+                    entry: SpotEntry::Inode(ino),
+                    hidden_by: None,
+                }) => Some((position, *ino)),
+                _ => None,
+            })
     }
 
     /// The position and the inode of the topmost entry, hidden or not.
     pub fn topmost(&self) -> Option<(usize, Ino)> {
-        self.cells.iter().enumerate().rev().find_map(|(position, cell)| match cell {
-            Some(StackCell { entry: SpotEntry::Inode(ino), .. }) => Some((position, *ino)),
-            _ => None,
-        })
+        self.cells
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(position, cell)| match cell {
+                Some(StackCell {
+                    entry: SpotEntry::Inode(ino),
+                    ..
+                }) => Some((position, *ino)),
+                _ => None,
+            })
     }
 }
 
@@ -88,8 +102,13 @@ impl<'a> Stack<'a> {
 
     /// The root of all layers: it is in each of them and merges.
     pub fn root(&self) -> Spot {
-        let root = StackCell { entry: SpotEntry::Inode(Ino::ROOT), hidden_by: None };
-        Spot { cells: vec![Some(root); self.trees.len()] }
+        let root = StackCell {
+            entry: SpotEntry::Inode(Ino::ROOT),
+            hidden_by: None,
+        };
+        Spot {
+            cells: vec![Some(root); self.trees.len()],
+        }
     }
 
     /// The directory that layer `position` has at this spot.
@@ -114,9 +133,9 @@ impl<'a> Stack<'a> {
 
     /// Whether anything stands under `spot` in any layer.
     pub fn has_children(&self, spot: &Spot) -> bool {
-        (0..self.trees.len()).filter_map(|position| self.directory(spot, position)).any(|directory| {
-            !directory.entries().is_empty() || !directory.whiteouts().is_empty()
-        })
+        (0..self.trees.len())
+            .filter_map(|position| self.directory(spot, position))
+            .any(|directory| !directory.entries().is_empty() || !directory.whiteouts().is_empty())
     }
 
     /// The spot of one name in the directory at `parent`.
@@ -137,14 +156,20 @@ impl<'a> Stack<'a> {
                 if !is_directory {
                     hidden_by = hidden_by.max(directory_above);
                 }
-                cells[position] = Some(StackCell { entry: SpotEntry::Inode(ino), hidden_by });
+                cells[position] = Some(StackCell {
+                    entry: SpotEntry::Inode(ino),
+                    hidden_by,
+                });
                 match is_directory {
                     true if hidden_by.is_none() => directory_above = directory_above.or(Some(position)),
                     true => {}
                     false => hider = hider.or(Some(position)),
                 }
             } else if directory.whiteouts().contains(name) {
-                cells[position] = Some(StackCell { entry: SpotEntry::Whiteout, hidden_by });
+                cells[position] = Some(StackCell {
+                    entry: SpotEntry::Whiteout,
+                    hidden_by,
+                });
                 hider = hider.or(Some(position));
             }
             if directory.opaque() && parent_hidden.is_none() {
@@ -156,7 +181,9 @@ impl<'a> Stack<'a> {
 
     /// The spot of a path; none of its cells is set when no layer knows it.
     pub fn spot(&self, path: &TreePath) -> Spot {
-        path.names().iter().fold(self.root(), |spot, name| self.child(&spot, name))
+        path.names()
+            .iter()
+            .fold(self.root(), |spot, name| self.child(&spot, name))
     }
 
     /// The inode of the merged view at `path`, if something shows there.
@@ -198,7 +225,11 @@ fn changes_between(lower: &Inode, upper: &Inode, limit: u64) -> Result<Vec<Chang
         (a.mtime != b.mtime, Change::Time),
         (a.xattrs != b.xattrs, Change::Xattrs),
     ];
-    changes.extend(differs.into_iter().filter_map(|(differs, change)| differs.then_some(change)));
+    changes.extend(
+        differs
+            .into_iter()
+            .filter_map(|(differs, change)| differs.then_some(change)),
+    );
     Ok(changes)
 }
 
@@ -293,11 +324,16 @@ mod tests {
     fn changes_name_the_attributes() {
         let (lower, mut upper) = (tree("a b"), tree("a b"));
         let path = |text: &str| TreePath::parse(text).unwrap();
-        upper.set_metadata(&path("/a"), |metadata| metadata.uid = 1).unwrap();
+        upper
+            .set_metadata(&path("/a"), |metadata| metadata.uid = 1)
+            .unwrap();
         upper.write(&path("/b"), Content::inline(*b"c")).unwrap();
         let stack = Stack::new(vec![&lower, &upper]);
         let changes = |text| stack.changes(&stack.spot(&path(text)), 1, 1 << 20).unwrap();
-        assert_eq!((changes("/a"), changes("/b")), (vec![Change::Owner], vec![Change::Content]));
+        assert_eq!(
+            (changes("/a"), changes("/b")),
+            (vec![Change::Owner], vec![Change::Content])
+        );
         assert_eq!(changes("/"), vec![]);
     }
 }
