@@ -29,12 +29,61 @@ pub(super) fn put_number(field: &mut [u8], value: i64) {
     field[0] |= 0x80;
 }
 
+/// Reads a number in octal or base-256; none if it is neither. As GNU tar reads, spaces and NULs may stand
+/// before the digits, a space or NUL ends them, and an empty field is 0.
+pub(super) fn number(field: &[u8]) -> Option<i128> {
+    let (&first, rest) = field.split_first()?;
+    if first & 0x80 != 0 {
+        let sign = if first & 0x40 == 0 {
+            i128::from(first & 0x3f)
+        } else {
+            i128::from(first.cast_signed())
+        };
+        return Some(
+            rest.iter()
+                .fold(sign, |number, &byte| number << 8 | i128::from(byte)),
+        );
+    }
+    let is_blank = |byte: &u8| matches!(byte, b' ' | 0);
+    let start = field
+        .iter()
+        .position(|byte| !is_blank(byte))
+        .unwrap_or(field.len());
+    let digits = &field[start..];
+    let end = digits.iter().position(is_blank).unwrap_or(digits.len());
+    digits[..end].iter().try_fold(0, |number, byte| match byte {
+        b'0'..=b'7' => Some(number << 3 | i128::from(byte - b'0')),
+        _ => None,
+    })
+}
+
 /// The largest number that a field of 12 bytes takes in octal.
 pub(super) const MAX_OCTAL_12: u64 = (1 << 33) - 1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_return() {
+        for value in [0, 1, -1, 1 << 21, 1 << 33, -(1 << 33), i64::MAX, i64::MIN] {
+            let mut field = [0xaa; 12];
+            put_number(&mut field, value);
+            assert_eq!(number(&field), Some(value.into()));
+        }
+        for (field, expected) in [
+            (&b"        "[..], Some(0)),
+            (b"\0\0\0\0", Some(0)),
+            (b"  644 \0", Some(0o644)),
+            (b"0000644", Some(0o644)),
+            (b"644\0junk", Some(0o644)),
+            (b"648\0", None),
+            (b"-1\0", None),
+            (b"", None),
+        ] {
+            assert_eq!(number(field), expected, "{field:?}");
+        }
+    }
 
     #[test]
     fn numbers_as_gnu_tar_writes_them() {

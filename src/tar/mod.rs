@@ -5,11 +5,16 @@
 //! 512 bytes. Its functions on paths are not used: they differ between targets and rewrite what they are
 //! given.
 
+mod error;
 mod field;
 mod header;
 pub mod pax;
+mod read;
+mod window;
 
+pub use error::TarError;
 pub use header::{EntryHeader, EntryType, Format, encode};
+pub use read::{Entries, Entry, NAME_LIMIT, ReadType};
 
 /// A tar is made of blocks of this many bytes (POSIX, pax, "ustar Interchange Format").
 pub const BLOCK: u64 = 512;

@@ -1,0 +1,98 @@
+//! What can be wrong with a tar. Offsets count bytes from its beginning, uncompressed.
+
+use super::pax::RecordError;
+use crate::content::ContentError;
+
+/// Why a tar cannot be read, or not further.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TarError {
+    /// Its bytes cannot be read.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// It does not begin like a tar.
+    #[error("not a tar: the first block has no header's checksum (it begins with `{found}`)")]
+    NotTar {
+        /// The first bytes, escaped.
+        found: String,
+    },
+    /// A header's checksum is not that of its bytes.
+    #[error("the tar header at byte {offset} has the checksum {found:o}, expected {expected:o}")]
+    Checksum {
+        /// Where the header begins.
+        offset: u64,
+        /// The sum of its bytes.
+        expected: u32,
+        /// What it says.
+        found: u32,
+    },
+    /// A field that should be a number is none, or is out of range.
+    #[error(
+        "the tar header at byte {offset} has `{found}` as its {field}, expected an octal or base-256 number"
+    )]
+    Field {
+        /// Where the header begins.
+        offset: u64,
+        /// The field's name.
+        field: &'static str,
+        /// Its bytes, escaped.
+        found: String,
+    },
+    /// The data of an `x` or `g` header is not made of records.
+    #[error("malformed PAX record at byte {offset}: {reason}")]
+    Record {
+        /// Where the record begins.
+        offset: u64,
+        /// What is wrong.
+        reason: RecordError,
+    },
+    /// The value of a PAX record is not what its keyword asks for.
+    #[error("the PAX record of the entry at byte {offset} has {keyword}=`{found}`, expected {expected}")]
+    Value {
+        /// Where the entry's first header begins.
+        offset: u64,
+        /// The record's keyword.
+        keyword: &'static str,
+        /// Its value, escaped.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A name or extended header of unreasonable length.
+    #[error("the tar header at byte {offset} announces {length} bytes of {what}; at most {limit} are taken")]
+    TooLong {
+        /// Where the header begins.
+        offset: u64,
+        /// What it announces.
+        what: &'static str,
+        /// How many bytes.
+        length: u64,
+        /// How many are taken.
+        limit: u64,
+    },
+    /// The tar ends before an entry does.
+    #[error("the tar ends at byte {length}, inside {inside}, which begins at byte {offset}")]
+    Truncated {
+        /// Where what is incomplete begins.
+        offset: u64,
+        /// How long the tar is.
+        length: u64,
+        /// What is incomplete.
+        inside: &'static str,
+    },
+    /// A header that belongs to the next entry, and no entry after it.
+    #[error("the tar header at byte {offset} describes the entry that follows, but no entry follows")]
+    Dangling {
+        /// Where the header begins.
+        offset: u64,
+    },
+    /// A sparse file.
+    #[error("`{name}`, at byte {offset}, is a sparse entry ({form}), and these cannot be read yet")]
+    Sparse {
+        /// Its name, escaped.
+        name: String,
+        /// Where the entry's first header begins.
+        offset: u64,
+        /// Which way of being sparse.
+        form: &'static str,
+    },
+}
