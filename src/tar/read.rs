@@ -381,9 +381,9 @@ struct Facts<'a> {
 
 impl Facts<'_> {
     fn value(&self, keyword: &str) -> Option<&Vec<u8>> {
-        self.records
-            .get(keyword.as_bytes())
-            .filter(|value| !value.is_empty())
+        let keyword = keyword.as_bytes();
+        let value = self.own.get(keyword).or_else(|| self.globals.get(keyword));
+        value.filter(|value| !value.is_empty())
     }
 
     fn bytes(&self, keyword: &str) -> Option<Vec<u8>> {
