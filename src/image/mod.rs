@@ -6,6 +6,8 @@ pub mod config;
 pub mod created;
 pub mod manifest;
 pub mod archive;
+pub mod open;
+pub mod inspect;
 pub mod elf;
 pub mod preflight;
 

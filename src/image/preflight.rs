@@ -258,7 +258,7 @@ impl Flight<'_> {
     /// The path of the program `name`: itself if it has a slash, else the first that PATH leads to.
     fn find_program(&mut self, name: &[u8]) -> Option<Vec<u8>> {
         if name.contains(&b'/') {
-            let path = self.from_working_dir(name);
+            let path = self.beside_working_dir(name);
             return match resolve(self.root, &path) {
                 Ok(_) => Some(path),
                 Err(dead) => {
@@ -296,7 +296,7 @@ impl Flight<'_> {
         let list = list.unwrap_or(DEFAULT_PATH);
         let mut second_best = None;
         for directory in list.split(':') {
-            let path = self.from_working_dir(&[directory.as_bytes(), b"/", name].concat());
+            let path = self.beside_working_dir(&[directory.as_bytes(), b"/", name].concat());
             match resolve(self.root, &path) {
                 Ok((_, entry)) if matches!(entry.kind, RootKind::File(_)) && !name.is_empty() => {
                     if self.may_run(&entry) {
@@ -310,7 +310,7 @@ impl Flight<'_> {
         (second_best, list.to_owned())
     }
 
-    fn from_working_dir(&self, path: &[u8]) -> Vec<u8> {
+    fn beside_working_dir(&self, path: &[u8]) -> Vec<u8> {
         if path.starts_with(b"/") {
             return path.to_vec();
         }
@@ -377,7 +377,7 @@ impl Flight<'_> {
         let Some(interpreter) = program.interpreter else {
             return;
         };
-        let target = self.from_working_dir(&interpreter);
+        let target = self.beside_working_dir(&interpreter);
         match resolve(self.root, &target) {
             Ok((_, entry)) if matches!(entry.kind, RootKind::File(_)) && self.may_run(&entry) => {}
             Ok((at, _)) => {
@@ -441,7 +441,7 @@ impl Flight<'_> {
             let message = format!("{shown} begins with `#!`, but names no program after it.");
             return self.add("script_empty", Severity::Error, message, Some(path));
         };
-        let target = self.from_working_dir(interpreter);
+        let target = self.beside_working_dir(interpreter);
         if let Err(dead) = resolve(self.root, &target) {
             let message = match interpreter.strip_suffix(b"\r") {
                 Some(name) => format!(
