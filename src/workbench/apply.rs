@@ -1,0 +1,348 @@
+//! What each action does to a state. Works on a clone that is dropped when anything fails.
+
+use std::sync::Arc;
+
+use crate::content::Content;
+use crate::image::{Reference, Settings};
+use crate::layer::{Compression, Layer};
+use crate::text::{escape, unescape};
+use crate::tree::{Device, Directory, Metadata, Name, Node, Time, Tree, TreePath};
+
+use super::error::WorkbenchError;
+use super::operation::{Action, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry, Place};
+use super::state::{ImageState, LayerState, State};
+
+/// How deep groups may be nested.
+const NESTING_LIMIT: usize = 16;
+
+/// What applying needs from outside the state.
+pub(super) trait Contents {
+    /// The bytes that a reference stands for.
+    fn content(&self, content: &ContentRef) -> Result<Content, WorkbenchError>;
+    /// A layer read from a tar, plain or gzip.
+    fn layer_from_tar(&self, tar: Content) -> Result<Layer, WorkbenchError>;
+}
+
+/// Applies actions to a state, for one time and one caller.
+pub(super) struct Applier<'a> {
+    pub(super) state: &'a mut State,
+    pub(super) contents: &'a dyn Contents,
+    pub(super) time: Time,
+    pub(super) caller: Caller,
+}
+
+type Result<T> = std::result::Result<T, WorkbenchError>;
+
+impl Applier<'_> {
+    /// Does one action, or fails; the state may then be half changed and must be dropped.
+    pub(super) fn apply(&mut self, action: &Action, depth: usize) -> Result<()> {
+        match action {
+            Action::Group { actions, .. } => {
+                if depth == NESTING_LIMIT {
+                    return Err(WorkbenchError::NestedTooDeep { limit: NESTING_LIMIT });
+                }
+                actions.iter().try_for_each(|action| self.apply(action, depth + 1))
+            }
+            Action::CreateImage { image, name } => self.create_image(*image, name),
+            Action::SetName { image, name } => {
+                self.state.image_mut(*image)?.reference = Reference::parse(name)?;
+                Ok(())
+            }
+            Action::SetConfig { image, set } => {
+                Ok(self.state.image_mut(*image)?.settings.set(set.clone())?)
+            }
+            Action::AddLayer { image, layer, name, position } => {
+                self.add_layer(*image, *layer, name, Layer::new(self.time), *position)
+            }
+            Action::AddLayerTar { image, layer, name, content, position } => {
+                let read = self.contents.layer_from_tar(self.contents.content(content)?)?;
+                self.add_layer(*image, *layer, name, read, *position)
+            }
+            Action::DuplicateLayer { layer, copy, name } => self.duplicate_layer(*layer, *copy, name),
+            Action::RemoveLayer { layer } => {
+                let (image, position) = self.state.place_of(*layer)?;
+                self.state.image_mut(image)?.layers.remove(position);
+                Ok(())
+            }
+            Action::RenameLayer { layer, name } => {
+                self.state.layer_mut(*layer)?.name = layer_name(name)?;
+                Ok(())
+            }
+            Action::MoveLayer { layer, position } => self.move_layer(*layer, *position),
+            Action::SetCompression { layer, compression } => {
+                self.state.layer_mut(*layer)?.compression = *compression;
+                Ok(())
+            }
+            Action::SetHistory { layer, created_by, comment } => {
+                let state = self.state.layer_mut(*layer)?;
+                let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+                (state.created_by, state.comment) = (given(created_by), given(comment));
+                Ok(())
+            }
+            action => self.edit(action),
+        }
+    }
+
+    /// The actions on what is in a layer.
+    fn edit(&mut self, action: &Action) -> Result<()> {
+        match action {
+            Action::Make { layer, path, entry, attributes, parents, replace } => {
+                self.make(*layer, path, entry, attributes, *parents, *replace)
+            }
+            Action::Write { layer, path, content } => {
+                let (path, content, time) = (TreePath::parse(path)?, self.contents.content(content)?, self.time);
+                let tree = self.tree(*layer)?;
+                tree.write(&path, content)?;
+                Ok(tree.set_metadata(&path, |metadata| metadata.mtime = time)?)
+            }
+            Action::SetTarget { layer, path, target } => {
+                let (path, target, time) = (TreePath::parse(path)?, unescape(target)?, self.time);
+                let tree = self.tree(*layer)?;
+                tree.set_target(&path, &target)?;
+                Ok(tree.set_metadata(&path, |metadata| metadata.mtime = time)?)
+            }
+            Action::Delete { layer, path } => Ok(self.tree(*layer)?.delete(&TreePath::parse(path)?)?),
+            Action::Move { from, to } => self.transfer(from, to, true),
+            Action::Copy { from, to } => self.transfer(from, to, false),
+            Action::SetAttributes { layer, path, attributes } => {
+                let path = TreePath::parse(path)?;
+                let tree = self.tree(*layer)?;
+                let mut metadata = tree.inode(tree.resolve(&path)?).metadata.clone();
+                set_attributes(&mut metadata, attributes)?;
+                Ok(tree.set_metadata(&path, |old| *old = metadata)?)
+            }
+            Action::SetXattr { layer, path, name, value } => {
+                let (path, name) = (TreePath::parse(path)?, unescape(name)?);
+                let value = value.as_deref().map(unescape).transpose()?;
+                check_xattr(&name, value.as_deref())?;
+                Ok(self.tree(*layer)?.set_metadata(&path, |metadata| {
+                    let xattrs = Arc::make_mut(&mut metadata.xattrs);
+                    match value {
+                        Some(value) => xattrs.insert(name, value),
+                        None => xattrs.remove(&name),
+                    };
+                })?)
+            }
+            Action::Whiteout { layer, path, parents } => {
+                let (path, parent) = (TreePath::parse(path)?, self.directory_metadata());
+                let tree = self.tree(*layer)?;
+                if *parents {
+                    tree.make_parents(&path, &parent)?;
+                }
+                Ok(tree.whiteout(&path)?)
+            }
+            Action::ClearWhiteout { layer, path } => {
+                Ok(self.tree(*layer)?.clear_whiteout(&TreePath::parse(path)?)?)
+            }
+            Action::SetOpaque { layer, path, opaque } => {
+                Ok(self.tree(*layer)?.set_opaque(&TreePath::parse(path)?, *opaque)?)
+            }
+            _ => unreachable!("`apply` does the others"),
+        }
+    }
+
+    fn tree(&mut self, layer: LayerId) -> Result<&mut Tree> {
+        Ok(self.state.layer_mut(layer)?.layer.edit())
+    }
+
+    fn create_image(&mut self, image: ImageId, name: &str) -> Result<()> {
+        if self.state.image(image).is_ok() {
+            return Err(WorkbenchError::ImageTaken { image });
+        }
+        let reference = Reference::parse(name)?;
+        let state = ImageState { id: image, reference, settings: Settings::default(), layers: Vec::new() };
+        self.state.images.push(Arc::new(state));
+        Ok(())
+    }
+
+    fn add_layer(
+        &mut self,
+        image: ImageId,
+        id: LayerId,
+        name: &str,
+        layer: Layer,
+        position: Option<usize>,
+    ) -> Result<()> {
+        let state = LayerState {
+            id,
+            name: layer_name(name)?,
+            layer,
+            compression: Compression::default(),
+            created_by: None,
+            comment: None,
+        };
+        self.insert_layer(image, state, position)
+    }
+
+    fn insert_layer(&mut self, image: ImageId, layer: LayerState, position: Option<usize>) -> Result<()> {
+        if self.state.layer(layer.id).is_ok() {
+            return Err(WorkbenchError::LayerTaken { layer: layer.id });
+        }
+        let layers = &mut self.state.image_mut(image)?.layers;
+        let position = position.unwrap_or(layers.len());
+        if position > layers.len() {
+            return Err(WorkbenchError::Position { position, layers: layers.len() });
+        }
+        layers.insert(position, Arc::new(layer));
+        Ok(())
+    }
+
+    fn duplicate_layer(&mut self, layer: LayerId, copy: LayerId, name: &str) -> Result<()> {
+        let (image, position) = self.state.place_of(layer)?;
+        let original = LayerState::clone(self.state.layer(layer)?);
+        let duplicate = LayerState { id: copy, name: layer_name(name)?, ..original };
+        self.insert_layer(image, duplicate, Some(position + 1))
+    }
+
+    fn move_layer(&mut self, layer: LayerId, to: usize) -> Result<()> {
+        let (image, from) = self.state.place_of(layer)?;
+        let layers = &mut self.state.image_mut(image)?.layers;
+        if to >= layers.len() {
+            return Err(WorkbenchError::Position { position: to, layers: layers.len() });
+        }
+        let moved = layers.remove(from);
+        layers.insert(to, moved);
+        Ok(())
+    }
+
+    fn directory_metadata(&self) -> Metadata {
+        Metadata::new(0o777 & !self.caller.umask, self.caller.uid, self.caller.gid, self.time)
+    }
+
+    fn make(
+        &mut self,
+        layer: LayerId,
+        path: &str,
+        entry: &NewEntry,
+        attributes: &Attributes,
+        parents: bool,
+        replace: bool,
+    ) -> Result<()> {
+        let path = TreePath::parse(path)?;
+        let parent = self.directory_metadata();
+        let mode = match entry {
+            NewEntry::Directory => parent.mode,
+            NewEntry::Symlink { .. } => 0o777,
+            _ => 0o666 & !self.caller.umask,
+        };
+        let mut metadata = Metadata { mode, ..parent.clone() };
+        set_attributes(&mut metadata, attributes)?;
+        let node = match entry {
+            NewEntry::File { content } => Some(Node::File(self.contents.content(content)?)),
+            NewEntry::Directory => Some(Node::Directory(Directory::default())),
+            NewEntry::Symlink { target } => Some(Node::from(&unescape(target)?[..])),
+            NewEntry::HardLink { .. } => None,
+            NewEntry::Fifo => Some(Node::Fifo),
+            &NewEntry::CharDevice { major, minor } => Some(Node::CharDevice(device(major, minor)?)),
+            &NewEntry::BlockDevice { major, minor } => Some(Node::BlockDevice(Device { major, minor })),
+        };
+        let target = match entry {
+            NewEntry::HardLink { target } => Some(TreePath::parse(target)?),
+            _ => None,
+        };
+        let tree = self.tree(layer)?;
+        if parents {
+            tree.make_parents(&path, &parent)?;
+        }
+        if replace && tree.lookup(&path).is_some() && target.as_ref() != Some(&path) {
+            tree.delete(&path)?;
+        }
+        match (node, target) {
+            (Some(node), _) => tree.make(&path, node, metadata).map(|_| ())?,
+            (None, Some(target)) => tree.link(&path, &target)?,
+            (None, None) => unreachable!("an entry is a node or a further name"),
+        }
+        Ok(())
+    }
+
+    /// Copies an entry, and takes the original away if it is to be moved.
+    fn transfer(&mut self, from: &Place, to: &Place, is_move: bool) -> Result<()> {
+        let (source, target) = (TreePath::parse(&from.path)?, TreePath::parse(&to.path)?);
+        if is_move && from.layer == to.layer {
+            return Ok(self.tree(from.layer)?.rename(&source, &target)?);
+        }
+        let origin = self.state.layer(from.layer)?.layer.tree().clone();
+        self.tree(to.layer)?.copy(&origin, &source, &target)?;
+        if is_move {
+            self.tree(from.layer)?.delete(&source)?;
+        }
+        Ok(())
+    }
+}
+
+/// A name for a layer. It is only shown, so it must be something that can be seen.
+fn layer_name(name: &str) -> Result<String> {
+    let visible = !name.trim().is_empty() && !name.chars().any(char::is_control);
+    match visible && name.chars().count() <= 100 {
+        true => Ok(name.trim().to_owned()),
+        false => Err(WorkbenchError::LayerName { name: escape(name.as_bytes()) }),
+    }
+}
+
+/// A character device, but for 0:0: overlayfs reads that as a whiteout (kernel, overlayfs.rst, "whiteouts").
+fn device(major: u32, minor: u32) -> Result<Device> {
+    match (major, minor) {
+        (0, 0) => Err(WorkbenchError::Number { what: "the number of a character device 0:", value: 0, limit: 0 }),
+        _ => Ok(Device { major, minor }),
+    }
+}
+
+fn set_attributes(metadata: &mut Metadata, attributes: &Attributes) -> Result<()> {
+    let number = |what, value: i64| {
+        u32::try_from(value).map_err(|_| WorkbenchError::Number { what, value, limit: u32::MAX })
+    };
+    if let Some(value) = attributes.mode {
+        let mode = u16::try_from(value).ok().filter(|mode| *mode <= 0o7777);
+        metadata.mode = mode.ok_or(WorkbenchError::Mode { value })?;
+    }
+    if let Some(uid) = attributes.uid {
+        metadata.uid = number("owner", uid)?;
+    }
+    if let Some(gid) = attributes.gid {
+        metadata.gid = number("group", gid)?;
+    }
+    if let Some(mtime) = attributes.mtime {
+        metadata.mtime = check_time(mtime)?;
+    }
+    Ok(())
+}
+
+/// A time whose nanoseconds are less than a second.
+pub(super) fn check_time(time: Time) -> Result<Time> {
+    match time.nanos {
+        0..=999_999_999 => Ok(time),
+        nanos => Err(WorkbenchError::Nanos { nanos }),
+    }
+}
+
+/// What Linux takes as a name and a value (xattr(7)), and what a tar can hold.
+fn check_xattr(name: &[u8], value: Option<&[u8]>) -> Result<()> {
+    let error = |rule| Err(WorkbenchError::XattrName { name: escape(name), rule });
+    let spaces: [&[u8]; 4] = [b"user.", b"trusted.", b"security.", b"system."];
+    if !spaces.iter().any(|space| name.starts_with(space) && name.len() > space.len()) {
+        return error("it must begin with user., trusted., security. or system. and go on");
+    }
+    if name.len() > 255 || name.contains(&0) {
+        return error("it can have at most 255 bytes, none of them zero");
+    }
+    if name.contains(&b'=') {
+        return error("a tar keeps names and values apart by `=`, so it cannot hold one");
+    }
+    if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
+        return error("overlayfs keeps its own marks there; use a whiteout or an opaque directory");
+    }
+    let value_error = |rule| Err(WorkbenchError::XattrValue { name: escape(name), rule });
+    match value {
+        Some(b"") => value_error("a tar reads an empty value as none"),
+        Some(value) if value.len() > 65536 => value_error("it can have at most 65536 bytes"),
+        _ => Ok(()),
+    }
+}
+
+/// The last name of a path text, for labels.
+pub(super) fn short(path: &str) -> String {
+    match TreePath::parse(path) {
+        Ok(path) => path.names().last().map_or("/".to_owned(), Name::to_string),
+        Err(_) => path.to_owned(),
+    }
+}

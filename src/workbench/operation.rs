@@ -1,0 +1,201 @@
+//! Operations: everything that can change a session, as data. They are what the journal keeps, what a recipe
+//! stores and what the page sends, in one JSON form (mirrored in `www/src/core/protocol.ts`).
+//!
+//! Paths, names and targets are texts in the form of [`crate::text`]; they are read when the operation is
+//! applied, so that a wrong one gives an error that names the rule.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::image::config::ConfigField;
+use crate::layer::Compression;
+use crate::tree::Time;
+
+/// A change, when it was made and by whom. The core has no clock and no user: it is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// The mtime of what is made or written.
+    pub time: Time,
+    /// Whose it will be.
+    pub caller: Caller,
+    /// What is done.
+    pub action: Action,
+}
+
+/// Who does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// Owner of what is made.
+    pub uid: u32,
+    /// Group of what is made.
+    pub gid: u32,
+    /// Taken off the permissions of what is made: files 0666, directories 0777.
+    pub umask: u16,
+}
+
+impl Caller {
+    /// root, with the umask that most systems give it.
+    pub const ROOT: Self = Self { uid: 0, gid: 0, umask: 0o022 };
+}
+
+/// Which image. Ids are chosen by whoever makes the operation, and are not used twice in a session.
+pub type ImageId = u32;
+/// Which layer, of all images.
+pub type LayerId = u32;
+/// Which opened file.
+pub type SourceId = u32;
+
+/// Where the bytes of a content come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ContentRef {
+    /// These characters, as UTF-8.
+    Text {
+        /// The characters.
+        text: String,
+    },
+    /// These bytes.
+    Base64 {
+        /// RFC 4648, section 4, with padding.
+        base64: String,
+    },
+    /// A range of a file that was opened.
+    Source {
+        /// Which.
+        source: SourceId,
+        /// First byte.
+        offset: u64,
+        /// Number of bytes.
+        length: u64,
+    },
+    /// A blob of the recipe that the operation stands in.
+    Blob {
+        /// Which.
+        blob: Digest,
+        /// Number of bytes.
+        size: u64,
+    },
+}
+
+/// Attributes to set; those that are absent stay, or get their defaults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attributes {
+    /// Permissions, 0 to 0o7777.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<i64>,
+    /// Owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<i64>,
+    /// Group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<i64>,
+    /// Time of the last change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<Time>,
+}
+
+/// An entry of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Which layer.
+    pub layer: LayerId,
+    /// Where in it.
+    pub path: String,
+}
+
+/// What is to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the kinds of inodes, and a further name of one that is there")]
+pub enum NewEntry {
+    File { content: ContentRef },
+    Directory,
+    Symlink { target: String },
+    HardLink { target: String },
+    Fifo,
+    CharDevice { major: u32, minor: u32 },
+    BlockDevice { major: u32, minor: u32 },
+}
+
+/// What is done. Every action either is done wholly or changes nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(missing_docs, reason = "fields are what their names and the variant's line say")]
+pub enum Action {
+    /// A new image without layers.
+    CreateImage { image: ImageId, name: String },
+    /// Renames an image.
+    SetName { image: ImageId, name: String },
+    /// Sets one field of the configuration.
+    SetConfig { image: ImageId, set: ConfigField },
+    /// An empty layer, on top or at a position from the bottom.
+    AddLayer {
+        image: ImageId,
+        layer: LayerId,
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position: Option<usize>,
+    },
+    /// A layer from a tar, plain or gzip; until it is edited, the tar's bytes stay as they are.
+    AddLayerTar {
+        image: ImageId,
+        layer: LayerId,
+        name: String,
+        content: ContentRef,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position: Option<usize>,
+    },
+    /// A copy of a layer, right above it.
+    DuplicateLayer { layer: LayerId, copy: LayerId, name: String },
+    /// Takes a layer out of its image.
+    RemoveLayer { layer: LayerId },
+    /// Renames a layer. Names of layers are for people: no digest knows them.
+    RenameLayer { layer: LayerId, name: String },
+    /// Moves a layer within its image.
+    MoveLayer { layer: LayerId, position: usize },
+    /// How a layer is stored.
+    SetCompression { layer: LayerId, compression: Compression },
+    /// A layer's line in the history.
+    SetHistory { layer: LayerId, created_by: Option<String>, comment: Option<String> },
+    /// Makes an entry. A whiteout of that name in this layer gives way, and with `replace` an entry too;
+    /// with `parents`, missing directories above it are made.
+    Make {
+        layer: LayerId,
+        path: String,
+        entry: NewEntry,
+        #[serde(default)]
+        attributes: Attributes,
+        #[serde(default)]
+        parents: bool,
+        #[serde(default)]
+        replace: bool,
+    },
+    /// New bytes for a file.
+    Write { layer: LayerId, path: String, content: ContentRef },
+    /// A new target for a symbolic link.
+    SetTarget { layer: LayerId, path: String, target: String },
+    /// Deletes an entry from the layer.
+    Delete { layer: LayerId, path: String },
+    /// Moves an entry within a layer or between two.
+    Move { from: Place, to: Place },
+    /// Copies an entry within a layer or between two, with its attributes and all that is in it.
+    Copy { from: Place, to: Place },
+    /// Changes attributes.
+    SetAttributes { layer: LayerId, path: String, attributes: Attributes },
+    /// Sets an extended attribute, or removes it.
+    SetXattr { layer: LayerId, path: String, name: String, value: Option<String> },
+    /// Marks a name as deleted from the layers below.
+    Whiteout {
+        layer: LayerId,
+        path: String,
+        #[serde(default)]
+        parents: bool,
+    },
+    /// Takes a whiteout away.
+    ClearWhiteout { layer: LayerId, path: String },
+    /// Says whether a directory hides all that the layers below have in it.
+    SetOpaque { layer: LayerId, path: String, opaque: bool },
+    /// Several actions as one.
+    Group { label: String, actions: Vec<Action> },
+}
