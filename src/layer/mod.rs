@@ -2,9 +2,11 @@
 //!
 //! From the tree down: [`Walk`] gives the entries of the canonical layer in order, [`Chunks`] says where its
 //! segments begin, and [`BlobJob`] hashes and deflates them in small steps, reusing what an edit left alone.
+//! [`read_tar`] is the way back, from anyone's tar to a tree.
 
 mod blob;
 mod chunks;
+mod read;
 mod walk;
 
 use crate::content::Content;
@@ -13,6 +15,7 @@ use crate::tree::{Metadata, Time, Tree};
 pub use crate::tar::Format;
 pub use blob::{Blob, BlobJob, Compression, DeflateTask, LayerError, Progress, SegmentCache, Task};
 pub use chunks::{Bytes, Chunk, Chunks, SEGMENT};
+pub use read::{Note, ReadError, ReadTar, read_tar};
 pub use walk::{OPAQUE_NAME, Piece, Walk, format_of, write_tar};
 
 /// One layer of a stack: its tree, and while nobody has edited it, the tar that it came from.

@@ -67,6 +67,11 @@ impl Tree {
         self.whiteout_time
     }
 
+    /// Gives all whiteouts another time.
+    pub fn set_whiteout_time(&mut self, seconds: i64) {
+        self.whiteout_time = seconds;
+    }
+
     /// How much the tree holds.
     pub fn counts(&self) -> Counts {
         self.counts
