@@ -14,3 +14,5 @@ pub mod compress;
 pub mod layer;
 pub mod image;
 pub mod overlay;
+#[cfg(feature = "native")]
+pub mod native;
