@@ -10,6 +10,7 @@ import { letter } from './letters';
 import { octal, parseOctal, rwx } from './mode';
 import { absolute, join, nameOf, parentOf } from './path';
 import { formatTime, parseTime } from './time';
+import { joinWords, splitWords } from './words';
 
 describe('sizes', () => {
   it.each([
@@ -122,4 +123,13 @@ describe('bytes', () => {
     expect(asText(new Uint8Array([0xff, 0xfe]))).toBeNull();
     expect(asText(new Uint8Array())).toBe('');
   });
+});
+
+describe('command lines', () => {
+  it.each([
+    [['/bin/sh', '-c', 'echo "a b"; ls']],
+    [["it's", '', 'back\\slash', 'new\nline']],
+    [[]],
+  ])('%j survives', (words) => expect(splitWords(joinWords(words))).toEqual(words));
+  it('takes both quotes', () => expect(splitWords(`a 'b c' "d \\"e" f\\ g`)).toEqual(['a', 'b c', 'd "e', 'f g']));
 });

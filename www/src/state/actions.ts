@@ -1,0 +1,169 @@
+/** What a person does, in terms of the core's actions. Each gives the core's refusal, or null. */
+import type { Action, Compression, CoreError, EntryView, NewEntry } from '../core/protocol';
+import { count } from '../lib/bytes';
+import { byteText } from '../lib/byte-text';
+import { looksExecutable, type Dropped } from '../lib/drop';
+import { join, parentOf } from '../lib/path';
+import { fileName, saveFile } from '../lib/save-file';
+import { notices } from './notices.svelte';
+import { refusal, session } from './session.svelte';
+import { selection } from './selection.svelte';
+
+/** For actions without a field to stand beside: says a refusal as a notice. */
+export async function attempt(action: Action, says?: string): Promise<boolean> {
+  const refused = await session.apply(action, says);
+  if (refused) notices.say(refused.message, true);
+  return refused === null;
+}
+
+export async function addLayer(): Promise<void> {
+  const image = session.image;
+  if (!image) return;
+  const layer = session.newLayerId();
+  if (await attempt({ op: 'add_layer', image: image.id, layer, name: `layer-${image.layers.length + 1}` })) {
+    selection.go({ layer });
+  }
+}
+
+export async function addLayerFromTar(file: File): Promise<void> {
+  const image = session.image;
+  if (!image) return;
+  const layer = session.newLayerId();
+  const source = await session.openSource(file);
+  const name = file.name.replace(/\.(tar|tgz|tar\.gz)$/i, '');
+  const content = { source, offset: 0, length: file.size };
+  if (await attempt({ op: 'add_layer_tar', image: image.id, layer, name, content })) selection.go({ layer });
+}
+
+export async function duplicateLayer(id: number): Promise<void> {
+  const layer = session.layer(id);
+  const copy = session.newLayerId();
+  if (layer && (await attempt({ op: 'duplicate_layer', layer: id, copy, name: `${layer.name}-copy` }))) {
+    selection.go({ layer: copy });
+  }
+}
+
+export function moveLayer(layer: number, position: number): Promise<boolean> {
+  if (position < 0 || position >= session.layers.length) return Promise.resolve(false);
+  return attempt({ op: 'move_layer', layer, position });
+}
+
+export function setCompression(layer: number, compression: Compression): Promise<boolean> {
+  return attempt({ op: 'set_compression', layer, compression });
+}
+
+export async function makeEntry(
+  layer: number,
+  path: string,
+  entry: NewEntry,
+  parents: boolean,
+): Promise<CoreError | null> {
+  const refused = await session.apply({ op: 'make', layer, path, entry, parents });
+  if (!refused) await reveal(path, layer);
+  return refused;
+}
+
+/** Selects a path and unfolds what stands above it. */
+export async function reveal(path: string, layer?: number): Promise<void> {
+  if (session.image) {
+    await session.client.query({ query: 'row_of', image: session.image.id, path });
+    session.tick++;
+  }
+  selection.go(layer === undefined ? { path } : { path, layer });
+}
+
+/** Delete: an entry of this layer goes; a whiteout is lifted; what is only below gets a whiteout. */
+export async function deletePath(layer: number, path: string): Promise<void> {
+  if (!session.image || path === '/') return;
+  const column = await session.client.query({ query: 'column', image: session.image.id, path });
+  const here = column.layers.find((stratum) => stratum.layer === layer);
+  if (here?.entry) await attempt({ op: 'delete', layer, path });
+  else if (here?.cell?.what === 'whiteout') await attempt({ op: 'clear_whiteout', layer, path });
+  else {
+    const done = await attempt({ op: 'whiteout', layer, path, parents: true });
+    const name = session.layer(layer)?.name ?? '';
+    if (done) notices.say(`${path} is in a layer below. ${name} now says that it is deleted: a whiteout.`);
+  }
+}
+
+/** Takes files and directories into a layer, as one step of undo, and says what modes they got. */
+export async function takeFiles(layer: number, directory: string, dropped: Dropped[]): Promise<void> {
+  if (dropped.length === 0 || !session.image) return;
+  const actions: Action[] = [];
+  let executable = 0;
+  try {
+    for (const { path, file } of dropped) {
+      const target = join(directory, byteText(path));
+      if (file === null) {
+        if (await isEmptyOf(layer, target, path, dropped)) {
+          actions.push({ op: 'make', layer, path: target, entry: { kind: 'directory' }, parents: true });
+        }
+        continue;
+      }
+      const runs = await looksExecutable(file);
+      executable += runs ? 1 : 0;
+      const content = { source: await session.openSource(file), offset: 0, length: file.size };
+      const attributes = { mode: runs ? 0o755 : 0o644 };
+      const entry: NewEntry = { kind: 'file', content };
+      actions.push({ op: 'make', layer, path: target, entry, attributes, parents: true, replace: true });
+    }
+  } catch (error) {
+    notices.say(`A file could not be read: ${error instanceof Error ? error.message : String(error)}`, true);
+    return;
+  }
+  const files = dropped.filter((one) => one.file).length;
+  const label = `${count(files, 'file')} taken into ${session.layer(layer)?.name ?? 'the layer'}`;
+  if (!(await attempt({ op: 'group', label, actions }))) return;
+  notices.say(
+    `${label}. A browser tells no permissions: ` +
+      (executable ? `${executable} that begin as a program or script got 0755, the others 0644.` : 'they got 0644.'),
+  );
+  const first = dropped[0]!.path;
+  await reveal(join(directory, byteText(first)), layer);
+}
+
+/** Directories with something in them come with it; an empty one is made, unless it is there. */
+async function isEmptyOf(layer: number, target: string, path: string, all: Dropped[]): Promise<boolean> {
+  if (all.some((other) => other.path.startsWith(`${path}/`))) return false;
+  const image = session.image!.id;
+  const column = await session.client.query({ query: 'column', image, path: target });
+  return !column.layers.some((stratum) => stratum.layer === layer && stratum.entry);
+}
+
+/** A copy of what is visible below, into this layer, to be changed there. */
+export async function copyUp(from: number, to: number, entry: EntryView): Promise<void> {
+  const parent = parentOf(entry.path);
+  const column = await session.client.query({ query: 'column', image: session.image!.id, path: parent });
+  const actions: Action[] = [];
+  if (!column.layers.some((stratum) => stratum.layer === to && stratum.entry)) {
+    const made: Action = { op: 'make', layer: to, path: parent, entry: { kind: 'directory' }, parents: true };
+    actions.push(made);
+  }
+  actions.push({ op: 'copy', from: { layer: from, path: entry.path }, to: { layer: to, path: entry.path } });
+  await attempt({ op: 'group', label: `${entry.path} copied into ${session.layer(to)?.name}`, actions });
+}
+
+export async function save(what: Parameters<typeof exportBlob>[0], name: string): Promise<void> {
+  const blob = await exportBlob(what);
+  if (blob) saveFile(blob, fileName(name));
+}
+
+async function exportBlob(what: import('../core/protocol').Export): Promise<Blob | null> {
+  try {
+    return await session.client.call({ kind: 'export', what });
+  } catch (error) {
+    notices.say(refusal(error).message, true);
+    return null;
+  }
+}
+
+export async function openRecipe(file: File): Promise<void> {
+  try {
+    const source = await session.openSource(file);
+    const operations = await session.client.call({ kind: 'load_recipe', source });
+    await session.startOver(operations);
+    notices.say(`${file.name}: ${count(operations.length, 'operation')} replayed.`);
+  } catch (error) {
+    notices.say(`${file.name}: ${refusal(error).message}`, true);
+  }
+}

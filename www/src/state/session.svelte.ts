@@ -1,0 +1,167 @@
+/**
+ * The session as the page knows it: the newest overview from the core, and the one way to change anything,
+ * `apply`. Rows, documents and entries are asked for by who shows them, again whenever `tick` moves.
+ */
+import { Client, Refused, type Panic } from '../core/client';
+import type { Action, CoreError, ImageView, LayerView, Operation, Overview } from '../core/protocol';
+import { now } from '../lib/time';
+import { changes } from './changes.svelte';
+import { Journal } from './journal';
+import { settings } from './settings.svelte';
+
+/** The article's pinned time, 2025-01-01T00:00:00Z. */
+const PINNED = { seconds: 1735689600, nanos: 0 };
+const CALLER = { uid: 0, gid: 0, umask: 0o022 };
+
+export interface Crash {
+  message: string;
+  /** What was lost, in words; null when nothing was. */
+  lost: string | null;
+  recovered: boolean;
+}
+
+class Session {
+  overview = $state.raw<Overview | null>(null);
+  /** Moves when rows may have changed: another revision, or a directory folded or unfolded. */
+  tick = $state(0);
+  crash = $state.raw<Crash | null>(null);
+
+  readonly client = new Client({
+    overview: (overview) => this.#take(overview),
+    panic: (panic) => void this.#recover(panic),
+  });
+  readonly journal = new Journal();
+  #recovering = false;
+
+  get image(): ImageView | null {
+    return this.overview?.images[0] ?? null;
+  }
+
+  get layers(): LayerView[] {
+    return this.image?.layers ?? [];
+  }
+
+  layer(id: number | null): LayerView | null {
+    return this.layers.find((layer) => layer.id === id) ?? null;
+  }
+
+  position(id: number | null): number {
+    return this.layers.findIndex((layer) => layer.id === id);
+  }
+
+  /** An id that no layer has or had. */
+  newLayerId(): number {
+    return this.#nextLayer++;
+  }
+  #nextLayer = 100;
+
+  /** Does it, or gives the reason why not; what is refused has changed nothing. */
+  async apply(action: Action, says?: string): Promise<CoreError | null> {
+    return this.applyOperation({ time: settings.times === 'now' ? now() : PINNED, caller: CALLER, action }, says);
+  }
+
+  async applyOperation(operation: Operation, says?: string): Promise<CoreError | null> {
+    changes.expect(operation.action, says);
+    try {
+      await this.client.call({ kind: 'apply', operation });
+      this.journal.applied(operation);
+      return null;
+    } catch (error) {
+      changes.forget();
+      return refusal(error);
+    }
+  }
+
+  async undo(): Promise<void> {
+    changes.expectWords(this.overview?.undo ? `Undone: ${this.overview.undo}.` : '');
+    if (await this.client.call({ kind: 'undo' })) this.journal.undid();
+  }
+
+  async redo(): Promise<void> {
+    changes.expectWords(this.overview?.redo ? `Redone: ${this.overview.redo}.` : '');
+    if (await this.client.call({ kind: 'redo' })) this.journal.redid();
+  }
+
+  async openSource(file: File): Promise<number> {
+    const id = this.journal.addSource(file);
+    await this.client.call({ kind: 'open_source', id, file });
+    return id;
+  }
+
+  async setOpen(path: string, open: boolean): Promise<void> {
+    if (!this.image) return;
+    await this.client.call({ kind: 'set_open', image: this.image.id, path, open });
+    this.tick++;
+  }
+
+  /** The article's image, in place of whatever is there. */
+  async loadSample(architecture = 'amd64'): Promise<void> {
+    const action = await this.client.call({ kind: 'sample', image: 1, firstLayer: 1, architecture });
+    const operation = { time: PINNED, caller: CALLER, action };
+    await this.startOver([operation]);
+  }
+
+  /** An image with one empty layer. */
+  async loadEmpty(): Promise<void> {
+    const actions: Action[] = [
+      { op: 'create_image', image: 1, name: 'handroll:latest' },
+      { op: 'add_layer', image: 1, layer: 1, name: 'base' },
+    ];
+    const action: Action = { op: 'group', label: 'a new image', actions };
+    await this.startOver([{ time: PINNED, caller: CALLER, action }]);
+  }
+
+  async startOver(operations: Operation[]): Promise<void> {
+    this.journal.clear();
+    changes.reset();
+    const before = this.journal.replay();
+    await this.client.call({ kind: 'replay', replay: { ...before, done: operations } });
+    for (const operation of operations) this.journal.applied(operation);
+    this.#nextLayer = Math.max(100, ...this.layers.map((layer) => layer.id + 1));
+  }
+
+  #take(overview: Overview): void {
+    const moved = overview.revision !== this.overview?.revision;
+    changes.see(overview.images[0] ?? null, moved);
+    this.overview = overview;
+    if (moved) this.tick++;
+  }
+
+  /** A dead core is replaced and told everything again, but for what killed it. */
+  async #recover(panic: Panic): Promise<void> {
+    if (this.#recovering && panic.call?.kind !== 'replay') return;
+    const again = this.#recovering;
+    this.#recovering = true;
+    let lost = this.crash?.lost ?? null;
+    if (panic.call?.kind === 'apply') lost = describe(panic.call.operation);
+    // It died of what was there already: give up the newest operation, one at a time.
+    if (again || panic.call === null) lost = describe(this.journal.dropLast()) ?? lost;
+    this.crash = { message: panic.message, lost, recovered: false };
+    this.client.start();
+    try {
+      await this.client.call({ kind: 'replay', replay: this.journal.replay() });
+      this.crash = { ...this.crash, recovered: true };
+      this.#recovering = false;
+      this.tick++;
+    } catch (error) {
+      if (error instanceof Refused && error.error.code === 'restarted') return;
+      this.crash = { ...this.crash, message: `${panic.message}\n${String(error)}` };
+      this.#recovering = false;
+    }
+  }
+}
+
+function describe(operation: Operation | undefined): string | null {
+  if (!operation) return null;
+  const { action } = operation;
+  if (action.op === 'group') return action.label;
+  return 'path' in action ? `${action.op.replaceAll('_', ' ')} ${action.path}` : action.op.replaceAll('_', ' ');
+}
+
+/** The core's reason; what is no reason is thrown on. */
+export function refusal(error: unknown): CoreError {
+  if (error instanceof Refused) return error.error;
+  throw error;
+}
+
+export const session = new Session();

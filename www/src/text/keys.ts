@@ -1,0 +1,14 @@
+/** What the keys do, for the sheet of keys. */
+export const KEYS = [
+  { keys: ['1', '2', '3', '4'], what: 'Stack, Files, Merged, Documents' },
+  { keys: ['[', ']'], what: 'the layer below, the layer above' },
+  { keys: ['↑', '↓', '←', '→'], what: 'through paths; fold and unfold, or from sheet to sheet' },
+  { keys: ['Home', 'End', 'PgUp', 'PgDn'], what: 'to the ends, by pages' },
+  { keys: ['Enter'], what: 'fold or unfold; in a field, done' },
+  { keys: ['F2'], what: 'rename or move, in Files' },
+  { keys: ['Delete'], what: 'delete from the layer in hand; what is only below gets a whiteout' },
+  { keys: ['/'], what: 'find a path in all layers' },
+  { keys: ['Ctrl-Z', 'Ctrl-Shift-Z'], what: 'undo, redo' },
+  { keys: ['Esc'], what: 'take back what was typed, close' },
+  { keys: ['?'], what: 'this sheet' },
+];

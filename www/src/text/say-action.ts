@@ -1,0 +1,68 @@
+/** An action in a few words, as the sentence beside the digests begins: "hello.txt changed." */
+import type { Action } from '../core/protocol';
+import { nameOf } from '../lib/path';
+
+export function sayAction(action: Action): string {
+  switch (action.op) {
+    case 'write':
+      return `${nameOf(action.path)} changed.`;
+    case 'make':
+      return `${nameOf(action.path)} made.`;
+    case 'delete':
+      return `${nameOf(action.path)} deleted.`;
+    case 'move':
+      return `${nameOf(action.from.path)} moved.`;
+    case 'copy':
+      return `${nameOf(action.from.path)} copied.`;
+    case 'set_attributes':
+      return `${nameOf(action.path)}: ${Object.keys(action.attributes).join(', ')} changed.`;
+    case 'set_xattr':
+      return `${nameOf(action.path)}: xattr ${action.name} changed.`;
+    case 'set_target':
+      return `${nameOf(action.path)} points elsewhere.`;
+    case 'whiteout':
+      return `${nameOf(action.path)} marked as deleted.`;
+    case 'clear_whiteout':
+      return `The whiteout of ${nameOf(action.path)} is gone.`;
+    case 'set_opaque':
+      return `${nameOf(action.path)} is ${action.opaque ? 'opaque now' : 'no longer opaque'}.`;
+    case 'set_config':
+      return `${FIELDS[action.set.field] ?? action.set.field} changed.`;
+    case 'set_name':
+      return 'The name changed.';
+    case 'set_compression':
+      return 'Another compression.';
+    case 'set_history':
+      return 'The history text changed.';
+    case 'add_layer':
+    case 'add_layer_tar':
+      return `Layer ${action.name} added.`;
+    case 'duplicate_layer':
+      return 'A layer duplicated.';
+    case 'remove_layer':
+      return 'A layer removed.';
+    case 'rename_layer':
+      return 'A layer renamed.';
+    case 'move_layer':
+      return 'The layers changed places.';
+    case 'create_image':
+      return 'A new image.';
+    case 'group':
+      return `${action.label.slice(0, 1).toUpperCase()}${action.label.slice(1)}.`;
+  }
+}
+
+const FIELDS: Record<string, string> = {
+  cmd: 'Cmd',
+  entrypoint: 'Entrypoint',
+  env: 'Env',
+  working_dir: 'WorkingDir',
+  user: 'User',
+  stop_signal: 'StopSignal',
+  author: 'The author',
+  labels: 'Labels',
+  exposed_ports: 'ExposedPorts',
+  volumes: 'Volumes',
+  created: 'The creation time',
+  platform: 'The platform',
+};
