@@ -1,10 +1,18 @@
-//! What only a native program can do: files of this machine as sources, temporary files as scratch.
-//! The core knows none of it.
+//! What only a native program can do: files of this machine as sources, temporary files as scratch,
+//! directories as trees. The core knows none of it.
 
+mod disk;
+mod file;
+mod note;
+mod root;
 mod scratch;
+mod xattr;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use disk::{DiskError, DiskOptions, DiskTree, Owner, Times, read_dir};
+pub use file::FileSource;
+pub use note::{Note, Spelling};
 pub use scratch::TemporaryFiles;
 
 /// A number for a new source, used once in this process.
