@@ -14,5 +14,6 @@ pub mod compress;
 pub mod layer;
 pub mod image;
 pub mod overlay;
+pub mod workbench;
 #[cfg(feature = "native")]
 pub mod native;

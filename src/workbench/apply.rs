@@ -41,7 +41,9 @@ impl Applier<'_> {
                 if depth == NESTING_LIMIT {
                     return Err(WorkbenchError::NestedTooDeep { limit: NESTING_LIMIT });
                 }
-                actions.iter().try_for_each(|action| self.apply(action, depth + 1))
+                actions
+                    .iter()
+                    .try_for_each(|action| self.apply(action, depth + 1))
             }
             Action::CreateImage { image, name } => self.create_image(*image, name),
             Action::SetName { image, name } => {
@@ -51,10 +53,19 @@ impl Applier<'_> {
             Action::SetConfig { image, set } => {
                 Ok(self.state.image_mut(*image)?.settings.set(set.clone())?)
             }
-            Action::AddLayer { image, layer, name, position } => {
-                self.add_layer(*image, *layer, name, Layer::new(self.time), *position)
-            }
-            Action::AddLayerTar { image, layer, name, content, position } => {
+            Action::AddLayer {
+                image,
+                layer,
+                name,
+                position,
+            } => self.add_layer(*image, *layer, name, Layer::new(self.time), *position),
+            Action::AddLayerTar {
+                image,
+                layer,
+                name,
+                content,
+                position,
+            } => {
                 let read = self.contents.layer_from_tar(self.contents.content(content)?)?;
                 self.add_layer(*image, *layer, name, read, *position)
             }
@@ -73,7 +84,11 @@ impl Applier<'_> {
                 self.state.layer_mut(*layer)?.compression = *compression;
                 Ok(())
             }
-            Action::SetHistory { layer, created_by, comment } => {
+            Action::SetHistory {
+                layer,
+                created_by,
+                comment,
+            } => {
                 let state = self.state.layer_mut(*layer)?;
                 let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
                 (state.created_by, state.comment) = (given(created_by), given(comment));
@@ -86,11 +101,17 @@ impl Applier<'_> {
     /// The actions on what is in a layer.
     fn edit(&mut self, action: &Action) -> Result<()> {
         match action {
-            Action::Make { layer, path, entry, attributes, parents, replace } => {
-                self.make(*layer, path, entry, attributes, *parents, *replace)
-            }
+            Action::Make {
+                layer,
+                path,
+                entry,
+                attributes,
+                parents,
+                replace,
+            } => self.make(*layer, path, entry, attributes, *parents, *replace),
             Action::Write { layer, path, content } => {
-                let (path, content, time) = (TreePath::parse(path)?, self.contents.content(content)?, self.time);
+                let (path, content, time) =
+                    (TreePath::parse(path)?, self.contents.content(content)?, self.time);
                 let tree = self.tree(*layer)?;
                 tree.write(&path, content)?;
                 Ok(tree.set_metadata(&path, |metadata| metadata.mtime = time)?)
@@ -104,14 +125,23 @@ impl Applier<'_> {
             Action::Delete { layer, path } => Ok(self.tree(*layer)?.delete(&TreePath::parse(path)?)?),
             Action::Move { from, to } => self.transfer(from, to, true),
             Action::Copy { from, to } => self.transfer(from, to, false),
-            Action::SetAttributes { layer, path, attributes } => {
+            Action::SetAttributes {
+                layer,
+                path,
+                attributes,
+            } => {
                 let path = TreePath::parse(path)?;
                 let tree = self.tree(*layer)?;
                 let mut metadata = tree.inode(tree.resolve(&path)?).metadata.clone();
                 set_attributes(&mut metadata, attributes)?;
                 Ok(tree.set_metadata(&path, |old| *old = metadata)?)
             }
-            Action::SetXattr { layer, path, name, value } => {
+            Action::SetXattr {
+                layer,
+                path,
+                name,
+                value,
+            } => {
                 let (path, name) = (TreePath::parse(path)?, unescape(name)?);
                 let value = value.as_deref().map(unescape).transpose()?;
                 check_xattr(&name, value.as_deref())?;
@@ -150,7 +180,12 @@ impl Applier<'_> {
             return Err(WorkbenchError::ImageTaken { image });
         }
         let reference = Reference::parse(name)?;
-        let state = ImageState { id: image, reference, settings: Settings::default(), layers: Vec::new() };
+        let state = ImageState {
+            id: image,
+            reference,
+            settings: Settings::default(),
+            layers: Vec::new(),
+        };
         self.state.images.push(Arc::new(state));
         Ok(())
     }
@@ -181,7 +216,10 @@ impl Applier<'_> {
         let layers = &mut self.state.image_mut(image)?.layers;
         let position = position.unwrap_or(layers.len());
         if position > layers.len() {
-            return Err(WorkbenchError::Position { position, layers: layers.len() });
+            return Err(WorkbenchError::Position {
+                position,
+                layers: layers.len(),
+            });
         }
         layers.insert(position, Arc::new(layer));
         Ok(())
@@ -190,7 +228,11 @@ impl Applier<'_> {
     fn duplicate_layer(&mut self, layer: LayerId, copy: LayerId, name: &str) -> Result<()> {
         let (image, position) = self.state.place_of(layer)?;
         let original = LayerState::clone(self.state.layer(layer)?);
-        let duplicate = LayerState { id: copy, name: layer_name(name)?, ..original };
+        let duplicate = LayerState {
+            id: copy,
+            name: layer_name(name)?,
+            ..original
+        };
         self.insert_layer(image, duplicate, Some(position + 1))
     }
 
@@ -198,7 +240,10 @@ impl Applier<'_> {
         let (image, from) = self.state.place_of(layer)?;
         let layers = &mut self.state.image_mut(image)?.layers;
         if to >= layers.len() {
-            return Err(WorkbenchError::Position { position: to, layers: layers.len() });
+            return Err(WorkbenchError::Position {
+                position: to,
+                layers: layers.len(),
+            });
         }
         let moved = layers.remove(from);
         layers.insert(to, moved);
@@ -206,7 +251,12 @@ impl Applier<'_> {
     }
 
     fn directory_metadata(&self) -> Metadata {
-        Metadata::new(0o777 & !self.caller.umask, self.caller.uid, self.caller.gid, self.time)
+        Metadata::new(
+            0o777 & !self.caller.umask,
+            self.caller.uid,
+            self.caller.gid,
+            self.time,
+        )
     }
 
     fn make(
@@ -225,7 +275,10 @@ impl Applier<'_> {
             NewEntry::Symlink { .. } => 0o777,
             _ => 0o666 & !self.caller.umask,
         };
-        let mut metadata = Metadata { mode, ..parent.clone() };
+        let mut metadata = Metadata {
+            mode,
+            ..parent.clone()
+        };
         set_attributes(&mut metadata, attributes)?;
         let node = match entry {
             NewEntry::File { content } => Some(Node::File(self.contents.content(content)?)),
@@ -275,21 +328,31 @@ fn layer_name(name: &str) -> Result<String> {
     let visible = !name.trim().is_empty() && !name.chars().any(char::is_control);
     match visible && name.chars().count() <= 100 {
         true => Ok(name.trim().to_owned()),
-        false => Err(WorkbenchError::LayerName { name: escape(name.as_bytes()) }),
+        false => Err(WorkbenchError::LayerName {
+            name: escape(name.as_bytes()),
+        }),
     }
 }
 
 /// A character device, but for 0:0: overlayfs reads that as a whiteout (kernel, overlayfs.rst, "whiteouts").
 fn device(major: u32, minor: u32) -> Result<Device> {
     match (major, minor) {
-        (0, 0) => Err(WorkbenchError::Number { what: "the number of a character device 0:", value: 0, limit: 0 }),
+        (0, 0) => Err(WorkbenchError::Number {
+            what: "the number of a character device 0:",
+            value: 0,
+            limit: 0,
+        }),
         _ => Ok(Device { major, minor }),
     }
 }
 
 fn set_attributes(metadata: &mut Metadata, attributes: &Attributes) -> Result<()> {
     let number = |what, value: i64| {
-        u32::try_from(value).map_err(|_| WorkbenchError::Number { what, value, limit: u32::MAX })
+        u32::try_from(value).map_err(|_| WorkbenchError::Number {
+            what,
+            value,
+            limit: u32::MAX,
+        })
     };
     if let Some(value) = attributes.mode {
         let mode = u16::try_from(value).ok().filter(|mode| *mode <= 0o7777);
@@ -317,9 +380,17 @@ pub(super) fn check_time(time: Time) -> Result<Time> {
 
 /// What Linux takes as a name and a value (xattr(7)), and what a tar can hold.
 fn check_xattr(name: &[u8], value: Option<&[u8]>) -> Result<()> {
-    let error = |rule| Err(WorkbenchError::XattrName { name: escape(name), rule });
+    let error = |rule| {
+        Err(WorkbenchError::XattrName {
+            name: escape(name),
+            rule,
+        })
+    };
     let spaces: [&[u8]; 4] = [b"user.", b"trusted.", b"security.", b"system."];
-    if !spaces.iter().any(|space| name.starts_with(space) && name.len() > space.len()) {
+    if !spaces
+        .iter()
+        .any(|space| name.starts_with(space) && name.len() > space.len())
+    {
         return error("it must begin with user., trusted., security. or system. and go on");
     }
     if name.len() > 255 || name.contains(&0) {
@@ -331,7 +402,12 @@ fn check_xattr(name: &[u8], value: Option<&[u8]>) -> Result<()> {
     if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
         return error("overlayfs keeps its own marks there; use a whiteout or an opaque directory");
     }
-    let value_error = |rule| Err(WorkbenchError::XattrValue { name: escape(name), rule });
+    let value_error = |rule| {
+        Err(WorkbenchError::XattrValue {
+            name: escape(name),
+            rule,
+        })
+    };
     match value {
         Some(b"") => value_error("a tar reads an empty value as none"),
         Some(value) if value.len() > 65536 => value_error("it can have at most 65536 bytes"),

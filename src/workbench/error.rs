@@ -30,7 +30,11 @@ pub enum WorkbenchError {
     #[error(transparent)]
     Layer(#[from] LayerError),
     #[error("{what} {value} is not a whole number from 0 to {limit}")]
-    Number { what: &'static str, value: i64, limit: u32 },
+    Number {
+        what: &'static str,
+        value: i64,
+        limit: u32,
+    },
     #[error("mode {value} is not a number of at most four octal digits, 0 to 7777")]
     Mode { value: i64 },
     #[error("a time's nanoseconds are 0 to 999999999, not {nanos}")]
@@ -50,7 +54,12 @@ pub enum WorkbenchError {
     #[error("no file was opened as source {source_id}")]
     NoSource { source_id: SourceId },
     #[error("{length} bytes at {offset} are not inside {name}, which has {size}")]
-    OutsideSource { name: String, offset: u64, length: u64, size: u64 },
+    OutsideSource {
+        name: String,
+        offset: u64,
+        length: u64,
+        size: u64,
+    },
     #[error("the recipe has no blob {blob}")]
     NoBlob { blob: crate::digest::Digest },
     #[error("this is not base64: {reason}")]

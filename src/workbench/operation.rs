@@ -35,7 +35,11 @@ pub struct Caller {
 
 impl Caller {
     /// root, with the umask that most systems give it.
-    pub const ROOT: Self = Self { uid: 0, gid: 0, umask: 0o022 };
+    pub const ROOT: Self = Self {
+        uid: 0,
+        gid: 0,
+        umask: 0o022,
+    };
 }
 
 /// Which image. Ids are chosen by whoever makes the operation, and are not used twice in a session.
@@ -107,7 +111,10 @@ pub struct Place {
 /// What is to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the kinds of inodes, and a further name of one that is there")]
+#[allow(
+    missing_docs,
+    reason = "the kinds of inodes, and a further name of one that is there"
+)]
 pub enum NewEntry {
     File { content: ContentRef },
     Directory,
@@ -121,7 +128,10 @@ pub enum NewEntry {
 /// What is done. Every action either is done wholly or changes nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
-#[allow(missing_docs, reason = "fields are what their names and the variant's line say")]
+#[allow(
+    missing_docs,
+    reason = "fields are what their names and the variant's line say"
+)]
 pub enum Action {
     /// A new image without layers.
     CreateImage { image: ImageId, name: String },
@@ -147,7 +157,11 @@ pub enum Action {
         position: Option<usize>,
     },
     /// A copy of a layer, right above it.
-    DuplicateLayer { layer: LayerId, copy: LayerId, name: String },
+    DuplicateLayer {
+        layer: LayerId,
+        copy: LayerId,
+        name: String,
+    },
     /// Takes a layer out of its image.
     RemoveLayer { layer: LayerId },
     /// Renames a layer. Names of layers are for people: no digest knows them.
@@ -155,9 +169,16 @@ pub enum Action {
     /// Moves a layer within its image.
     MoveLayer { layer: LayerId, position: usize },
     /// How a layer is stored.
-    SetCompression { layer: LayerId, compression: Compression },
+    SetCompression {
+        layer: LayerId,
+        compression: Compression,
+    },
     /// A layer's line in the history.
-    SetHistory { layer: LayerId, created_by: Option<String>, comment: Option<String> },
+    SetHistory {
+        layer: LayerId,
+        created_by: Option<String>,
+        comment: Option<String>,
+    },
     /// Makes an entry. A whiteout of that name in this layer gives way, and with `replace` an entry too;
     /// with `parents`, missing directories above it are made.
     Make {
@@ -172,9 +193,17 @@ pub enum Action {
         replace: bool,
     },
     /// New bytes for a file.
-    Write { layer: LayerId, path: String, content: ContentRef },
+    Write {
+        layer: LayerId,
+        path: String,
+        content: ContentRef,
+    },
     /// A new target for a symbolic link.
-    SetTarget { layer: LayerId, path: String, target: String },
+    SetTarget {
+        layer: LayerId,
+        path: String,
+        target: String,
+    },
     /// Deletes an entry from the layer.
     Delete { layer: LayerId, path: String },
     /// Moves an entry within a layer or between two.
@@ -182,9 +211,18 @@ pub enum Action {
     /// Copies an entry within a layer or between two, with its attributes and all that is in it.
     Copy { from: Place, to: Place },
     /// Changes attributes.
-    SetAttributes { layer: LayerId, path: String, attributes: Attributes },
+    SetAttributes {
+        layer: LayerId,
+        path: String,
+        attributes: Attributes,
+    },
     /// Sets an extended attribute, or removes it.
-    SetXattr { layer: LayerId, path: String, name: String, value: Option<String> },
+    SetXattr {
+        layer: LayerId,
+        path: String,
+        name: String,
+        value: Option<String>,
+    },
     /// Marks a name as deleted from the layers below.
     Whiteout {
         layer: LayerId,
@@ -195,7 +233,11 @@ pub enum Action {
     /// Takes a whiteout away.
     ClearWhiteout { layer: LayerId, path: String },
     /// Says whether a directory hides all that the layers below have in it.
-    SetOpaque { layer: LayerId, path: String, opaque: bool },
+    SetOpaque {
+        layer: LayerId,
+        path: String,
+        opaque: bool,
+    },
     /// Several actions as one.
     Group { label: String, actions: Vec<Action> },
 }

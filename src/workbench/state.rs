@@ -49,7 +49,10 @@ pub struct State {
 impl State {
     /// An image.
     pub fn image(&self, image: ImageId) -> Result<&Arc<ImageState>, WorkbenchError> {
-        self.images.iter().find(|state| state.id == image).ok_or(WorkbenchError::NoImage { image })
+        self.images
+            .iter()
+            .find(|state| state.id == image)
+            .ok_or(WorkbenchError::NoImage { image })
     }
 
     /// An image, to be changed.
@@ -65,7 +68,9 @@ impl State {
 
     /// A layer.
     pub fn layer(&self, layer: LayerId) -> Result<&Arc<LayerState>, WorkbenchError> {
-        self.layers().find(|state| state.id == layer).ok_or(WorkbenchError::NoLayer { layer })
+        self.layers()
+            .find(|state| state.id == layer)
+            .ok_or(WorkbenchError::NoLayer { layer })
     }
 
     /// A layer, to be changed.

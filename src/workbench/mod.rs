@@ -1,0 +1,262 @@
+//! The workbench: one person's session. Images and their layers, one door for changes, the journal with undo,
+//! the work on hashes, and what a user interface asks. Knows everything above it, and no host: it has no
+//! clock, no user and no files but the sources it is handed.
+
+mod apply;
+mod base64;
+mod blobs;
+mod error;
+mod export;
+mod journal;
+mod operation;
+mod query;
+mod recipe;
+mod rows;
+mod sample;
+mod state;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::compress::gzip::Gunzip;
+use crate::content::{Content, ContentError, ScratchSpace, Source, WINDOW};
+use crate::image::archive::{self, Documents, LayerBlob};
+use crate::layer::{Blob, DeflateTask, Layer, LayerError, Note, ReadError, SegmentCache, Task, read_tar};
+
+use apply::{Applier, Contents};
+use journal::Journal;
+
+pub use blobs::{BlobState, Blobs};
+pub use error::WorkbenchError;
+pub use export::{Export, Exported};
+pub use operation::{
+    Action, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry, Operation, Place, SourceId,
+};
+pub use query::{Answer, Query};
+pub use recipe::{RECIPE_LIMIT, Recipe};
+pub use sample::{sample, sample_program, switch_platform};
+pub use state::{ImageState, LayerState, State};
+
+/// The most bytes that an inflated layer may have when there is no scratch to put it in.
+const INFLATE_LIMIT: u64 = 1 << 30;
+
+/// One session.
+#[derive(Default)]
+pub struct Workbench {
+    state: State,
+    journal: Journal,
+    blobs: Blobs,
+    sources: BTreeMap<SourceId, Arc<dyn Source>>,
+    scratches: Option<Arc<dyn ScratchSpace>>,
+    rows: rows::Rows,
+    revision: u64,
+}
+
+impl Workbench {
+    /// An empty session that keeps in memory what it must keep.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty session that keeps inflated layers and deflated segments in scratches.
+    pub fn with_scratches(scratches: Arc<dyn ScratchSpace>) -> Result<Self, ContentError> {
+        let cache = SegmentCache::in_scratch(scratches.create()?);
+        Ok(Self {
+            blobs: Blobs::new(cache),
+            scratches: Some(scratches),
+            ..Self::default()
+        })
+    }
+
+    /// What the session holds now.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Makes a file's bytes available to operations, as source `id`.
+    pub fn open_source(&mut self, id: SourceId, source: Arc<dyn Source>) {
+        self.sources.insert(id, source);
+    }
+
+    /// The one door for changes: does all of an operation, or nothing of it and says why.
+    pub fn apply(&mut self, operation: Operation) -> Result<(), WorkbenchError> {
+        apply::check_time(operation.time)?;
+        let mut state = self.state.clone();
+        Applier {
+            state: &mut state,
+            contents: self,
+            time: operation.time,
+            caller: operation.caller,
+        }
+        .apply(&operation.action, 0)?;
+        let before = std::mem::replace(&mut self.state, state);
+        self.journal.push(operation, before);
+        self.changed();
+        Ok(())
+    }
+
+    /// Takes the last operation back. False when there is none.
+    pub fn undo(&mut self) -> bool {
+        let done = self.journal.undo(&mut self.state);
+        if done {
+            self.changed();
+        }
+        done
+    }
+
+    /// Does again what was taken back last. False when there is nothing.
+    pub fn redo(&mut self) -> bool {
+        let done = self.journal.redo(&mut self.state);
+        if done {
+            self.changed();
+        }
+        done
+    }
+
+    fn changed(&mut self) {
+        self.revision += 1;
+        self.blobs.follow(&self.state);
+    }
+
+    /// Does about `budget` bytes' worth of the work that is left on hashes; returns whether there is more.
+    pub fn step(&mut self, budget: u64) -> bool {
+        self.blobs.step(budget)
+    }
+
+    /// Deflates ahead what is stale, several segments at a time; see [`Blobs::fill`].
+    pub fn fill(
+        &mut self,
+        run: impl Fn(Vec<DeflateTask>) -> Vec<Result<Task, ContentError>>,
+    ) -> Result<(), LayerError> {
+        self.blobs.fill(run)
+    }
+
+    /// Where the hashes of a layer stand.
+    pub fn blob_state(&self, layer: LayerId) -> &BlobState {
+        self.blobs.state(layer)
+    }
+
+    /// The blobs of an image's layers, bottom first, once all of them are known.
+    pub fn blobs_of(&self, image: &ImageState) -> Option<Vec<Arc<Blob>>> {
+        image
+            .layers
+            .iter()
+            .map(|layer| self.blobs.known(layer.id).cloned())
+            .collect()
+    }
+
+    /// The documents of an image and what they say of its layers, once all blobs are known.
+    pub fn documents(&self, image: &ImageState) -> Option<(Documents, Vec<LayerBlob>)> {
+        let blobs = self.blobs_of(image)?;
+        let layers: Vec<LayerBlob> = image
+            .layers
+            .iter()
+            .zip(blobs)
+            .map(|(layer, blob)| LayerBlob {
+                diff_id: blob.diff_id,
+                digest: blob.digest,
+                size: blob.size,
+                media_type: blob.compression.media_type(),
+                created_by: layer.created_by.clone(),
+                comment: layer.comment.clone(),
+            })
+            .collect();
+        Some((
+            archive::documents(&image.settings, &image.reference, &layers),
+            layers,
+        ))
+    }
+
+    /// Reads a tar, plain or gzip, as a layer, with notes on what would be written otherwise.
+    pub fn read_layer(&self, tar: Content) -> Result<(Layer, Vec<Note>), WorkbenchError> {
+        let mut magic = [0; 2];
+        let is_gzip = tar.len() >= 2 && {
+            tar.read_at(0, &mut magic)?;
+            magic == [0x1f, 0x8b]
+        };
+        let tar = if is_gzip { self.inflate(&tar)? } else { tar };
+        let read = read_tar(&tar)?;
+        Ok((Layer::from_tar(read.tree, tar), read.notes))
+    }
+
+    fn inflate(&self, gzip: &Content) -> Result<Content, WorkbenchError> {
+        let scratch = self
+            .scratches
+            .as_ref()
+            .map(|scratches| scratches.create())
+            .transpose()?;
+        let mut memory = Vec::new();
+        let mut gunzip = Gunzip::new();
+        let failed = |error: &dyn std::fmt::Display| ReadError::Gzip {
+            reason: error.to_string(),
+        };
+        let (mut input, mut output) = (vec![0; WINDOW], vec![0; WINDOW]);
+        let mut at = 0;
+        loop {
+            let length = WINDOW.min((gzip.len() - at) as usize);
+            gzip.read_at(at, &mut input[..length])?;
+            let step = gunzip
+                .step(&input[..length], &mut output)
+                .map_err(|error| failed(&error))?;
+            if (step.consumed, step.written) == (0, 0) {
+                break;
+            }
+            at += step.consumed as u64;
+            match &scratch {
+                Some(scratch) => {
+                    scratch.append(&output[..step.written])?;
+                }
+                None if memory.len() + step.written > INFLATE_LIMIT as usize => {
+                    return Err(ContentError::TooLarge {
+                        length: gzip.len(),
+                        limit: INFLATE_LIMIT,
+                    }
+                    .into());
+                }
+                None => memory.extend_from_slice(&output[..step.written]),
+            }
+        }
+        gunzip.finish().map_err(|error| failed(&error))?;
+        Ok(match scratch {
+            Some(scratch) => Content::whole(scratch),
+            None => Content::inline(memory),
+        })
+    }
+}
+
+impl Contents for Workbench {
+    fn content(&self, content: &ContentRef) -> Result<Content, WorkbenchError> {
+        match content {
+            ContentRef::Text { text } => Ok(Content::inline(text.as_bytes())),
+            ContentRef::Base64 { base64 } => {
+                let bytes = base64::decode(base64).map_err(|reason| WorkbenchError::Base64 { reason })?;
+                Ok(Content::inline(bytes))
+            }
+            &ContentRef::Source {
+                source,
+                offset,
+                length,
+            } => {
+                let source = self
+                    .sources
+                    .get(&source)
+                    .ok_or(WorkbenchError::NoSource { source_id: source })?;
+                let whole = Content::whole(source.clone());
+                match offset.checked_add(length) {
+                    Some(end) if end <= whole.len() => Ok(whole.slice(offset, length)),
+                    _ => Err(WorkbenchError::OutsideSource {
+                        name: source.name().to_owned(),
+                        offset,
+                        length,
+                        size: whole.len(),
+                    }),
+                }
+            }
+            ContentRef::Blob { blob, .. } => Err(WorkbenchError::NoBlob { blob: *blob }),
+        }
+    }
+
+    fn layer_from_tar(&self, tar: Content) -> Result<Layer, WorkbenchError> {
+        self.read_layer(tar).map(|(layer, _)| layer)
+    }
+}
