@@ -89,6 +89,26 @@ pub enum ConfigField {
     Platform(Platform),
 }
 
+impl ConfigField {
+    /// The field as the document spells it: `WorkingDir`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Cmd(_) => "Cmd",
+            Self::Entrypoint(_) => "Entrypoint",
+            Self::Env(_) => "Env",
+            Self::WorkingDir(_) => "WorkingDir",
+            Self::User(_) => "User",
+            Self::StopSignal(_) => "StopSignal",
+            Self::Author(_) => "author",
+            Self::Created(_) => "created",
+            Self::Labels(_) => "Labels",
+            Self::ExposedPorts(_) => "ExposedPorts",
+            Self::Volumes(_) => "Volumes",
+            Self::Platform(_) => "platform",
+        }
+    }
+}
+
 /// A value that a field can't have, and the rule that says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: `{shown}` {rule}", shown = crate::text::escape(value.as_bytes()))]

@@ -267,7 +267,7 @@ mod tests {
     fn tree(words: &str) -> Tree {
         let mut tree = Tree::new(Metadata::default(), 0);
         for word in words.split_whitespace() {
-            let path = |text: &str| TreePath::parse(&format!("/{text}")).unwrap();
+            let path = |text: &str| TreePath::from_bytes(text.as_bytes()).unwrap();
             if let Some(name) = word.strip_prefix('-') {
                 tree.whiteout(&path(name)).unwrap();
             } else if let Some(name) = word.strip_suffix("/!") {

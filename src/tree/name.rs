@@ -117,14 +117,19 @@ impl TreePath {
     /// The root.
     pub const ROOT: Self = Self(Vec::new());
 
-    /// The path that a text of `/`-separated, escaped names stands for; see [`crate::text`].
+    /// The path that a text of `/`-separated, escaped names stands for; see [`crate::text`]. A `/` at the end
+    /// is an empty name, which someone forgot to type.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         if !text.starts_with('/') {
             return Err(PathError::NotAbsolute {
                 path: text.to_owned(),
             });
         }
-        Ok(Self::from_bytes(&unescape(text)?)?)
+        let bytes = unescape(text)?;
+        match &bytes[1..] {
+            b"" => Ok(Self::ROOT),
+            names => Ok(Self::split(names)?),
+        }
     }
 
     /// The path of `bytes`, a leading or trailing `/` or none. `a//b` is refused like any empty name.
@@ -134,7 +139,11 @@ impl TreePath {
         if bytes.is_empty() {
             return Ok(Self::ROOT);
         }
-        bytes
+        Self::split(bytes)
+    }
+
+    fn split(names: &[u8]) -> Result<Self, NameError> {
+        names
             .split(|&byte| byte == b'/')
             .map(Name::new)
             .collect::<Result<_, _>>()

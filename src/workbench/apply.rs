@@ -18,9 +18,9 @@ const NESTING_LIMIT: usize = 16;
 /// What applying needs from outside the state.
 pub(super) trait Contents {
     /// The bytes that a reference stands for.
-    fn content(&self, content: &ContentRef) -> Result<Content, WorkbenchError>;
+    fn content(&self, content: &ContentRef) -> Result<Content>;
     /// A layer read from a tar, plain or gzip.
-    fn layer_from_tar(&self, tar: Content) -> Result<Layer, WorkbenchError>;
+    fn layer_from_tar(&self, tar: Content) -> Result<Layer>;
 }
 
 /// Applies actions to a state, for one time and one caller.
@@ -337,11 +337,7 @@ fn layer_name(name: &str) -> Result<String> {
 /// A character device, but for 0:0: overlayfs reads that as a whiteout (kernel, overlayfs.rst, "whiteouts").
 fn device(major: u32, minor: u32) -> Result<Device> {
     match (major, minor) {
-        (0, 0) => Err(WorkbenchError::Number {
-            what: "the number of a character device 0:",
-            value: 0,
-            limit: 0,
-        }),
+        (0, 0) => Err(WorkbenchError::DeviceZero),
         _ => Ok(Device { major, minor }),
     }
 }

@@ -43,6 +43,8 @@ pub enum WorkbenchError {
     XattrName { name: String, rule: &'static str },
     #[error("the value of `{name}` cannot be kept: {rule}")]
     XattrValue { name: String, rule: &'static str },
+    #[error("a character device 0:0 is how overlayfs keeps a whiteout on disk: mark a whiteout instead")]
+    DeviceZero,
     #[error("there is no image {image}")]
     NoImage { image: ImageId },
     #[error("there is no layer {layer}")]
@@ -97,6 +99,7 @@ impl WorkbenchError {
             Self::Nanos { .. } => "bad_time",
             Self::XattrName { .. } => "xattr_name",
             Self::XattrValue { .. } => "xattr_value",
+            Self::DeviceZero => "device_zero",
             Self::NoImage { .. } => "no_image",
             Self::NoLayer { .. } => "no_layer",
             Self::ImageTaken { .. } | Self::LayerTaken { .. } => "id_taken",

@@ -14,6 +14,8 @@ mod recipe;
 mod rows;
 mod sample;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

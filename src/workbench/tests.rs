@@ -1,0 +1,437 @@
+//! Whole sessions: the sample, edits, undo, recipes.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::digest::Digest;
+use crate::layer::Bytes;
+use crate::tree::Time;
+
+fn operation(action: Action) -> Operation {
+    Operation {
+        time: Time::at(1_735_689_600),
+        caller: Caller::ROOT,
+        action,
+    }
+}
+
+fn session() -> Workbench {
+    let mut workbench = Workbench::new();
+    workbench
+        .apply(operation(sample(1, 1, "amd64").unwrap()))
+        .unwrap();
+    finish(&mut workbench);
+    workbench
+}
+
+fn finish(workbench: &mut Workbench) {
+    while workbench.step(1 << 16) {}
+}
+
+fn write(layer: LayerId, path: &str, text: &str) -> Action {
+    Action::Write {
+        layer,
+        path: path.into(),
+        content: ContentRef::Text { text: text.into() },
+    }
+}
+
+fn make(layer: LayerId, path: &str, entry: NewEntry) -> Action {
+    let attributes = Attributes::default();
+    Action::Make {
+        layer,
+        path: path.into(),
+        entry,
+        attributes,
+        parents: false,
+        replace: false,
+    }
+}
+
+/// Config, manifest and the layers' digests of the image.
+fn digests(workbench: &Workbench) -> Vec<Digest> {
+    let image = workbench.state().image(1).unwrap();
+    let (documents, layers) = workbench.documents(image).expect("all is known");
+    let layers = layers.iter().flat_map(|layer| [layer.diff_id, layer.digest]);
+    [documents.config.digest, documents.manifest.digest]
+        .into_iter()
+        .chain(layers)
+        .collect()
+}
+
+fn bytes(parts: Exported) -> Vec<u8> {
+    let mut all = Vec::new();
+    for part in parts {
+        match part {
+            Bytes::Owned(bytes) => all.extend(bytes),
+            Bytes::Content(content) => content.for_each_window(|bytes| all.extend(bytes)).unwrap(),
+            Bytes::Zeros(count) => all.resize(all.len() + count as usize, 0),
+        }
+    }
+    all
+}
+
+struct Memory(Vec<u8>);
+
+impl Source for Memory {
+    fn id(&self) -> u64 {
+        7
+    }
+    fn name(&self) -> &str {
+        "memory"
+    }
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ContentError> {
+        into.copy_from_slice(&self.0[offset as usize..][..into.len()]);
+        Ok(())
+    }
+}
+
+#[test]
+fn the_sample_has_these_digests_forever() {
+    let digests = digests(&session());
+    let texts: Vec<String> = digests.iter().map(Digest::to_string).collect();
+    let golden = include_str!("../../tests/golden/sample.txt");
+    assert_eq!(texts, golden.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn an_edit_touches_its_layer_and_what_stands_on_it() {
+    let mut workbench = session();
+    let before = digests(&workbench);
+    workbench
+        .apply(operation(write(2, "/hello.txt", "hello\n")))
+        .unwrap();
+    assert!(
+        matches!(workbench.blob_state(1), BlobState::Known(_)),
+        "the base was not touched"
+    );
+    assert!(matches!(workbench.blob_state(2), BlobState::Stale));
+    assert!(workbench.documents(workbench.state().image(1).unwrap()).is_none());
+    finish(&mut workbench);
+    let after = digests(&workbench);
+    let changed: Vec<bool> = before.iter().zip(&after).map(|(a, b)| a != b).collect();
+    assert_eq!(changed, [true, true, false, false, true, true]);
+    assert!(workbench.undo());
+    assert_eq!(digests(&workbench), before, "known again at once");
+    assert!(workbench.redo());
+    assert_eq!(digests(&workbench), after);
+    assert!(!workbench.redo());
+}
+
+#[test]
+fn recompressing_leaves_the_image_id_alone() {
+    let mut workbench = session();
+    let before = digests(&workbench);
+    let none = Action::SetCompression {
+        layer: 1,
+        compression: crate::layer::Compression::None,
+    };
+    workbench.apply(operation(none)).unwrap();
+    finish(&mut workbench);
+    let after = digests(&workbench);
+    assert_eq!(before[0], after[0], "the config stands on DiffIDs only");
+    assert_ne!(before[1], after[1]);
+    assert_eq!((before[2], after[2]), (after[3], after[2]));
+}
+
+#[test]
+fn a_group_is_done_wholly_or_not_at_all() {
+    let mut workbench = session();
+    let before = digests(&workbench);
+    let actions = vec![
+        write(2, "/hello.txt", "changed"),
+        make(2, "/.wh.x", NewEntry::Directory),
+    ];
+    let error = workbench
+        .apply(operation(Action::Group {
+            label: "two".into(),
+            actions,
+        }))
+        .unwrap_err();
+    assert_eq!(error.code(), "name_reserved");
+    assert_eq!(digests(&workbench), before);
+    assert!(
+        workbench.undo() && !workbench.undo(),
+        "only the sample is in the journal"
+    );
+    assert!(workbench.state().images.is_empty());
+}
+
+#[test]
+fn a_recipe_replays_to_identical_bytes() {
+    let mut workbench = session();
+    let source: Arc<dyn Source> = Arc::new(Memory(
+        (0..100_000u32).map(|n| (n.wrapping_mul(n) >> 3) as u8).collect(),
+    ));
+    workbench.open_source(3, source);
+    let content = ContentRef::Source {
+        source: 3,
+        offset: 100,
+        length: 90_000,
+    };
+    for action in [
+        make(1, "/data/big", NewEntry::File { content }),
+        Action::Move {
+            from: Place {
+                layer: 1,
+                path: "/data/big".into(),
+            },
+            to: Place {
+                layer: 2,
+                path: "/data/moved \\xff".into(),
+            },
+        },
+        Action::SetOpaque {
+            layer: 2,
+            path: "/data".into(),
+            opaque: true,
+        },
+        Action::SetXattr {
+            layer: 2,
+            path: "/data".into(),
+            name: "user.a".into(),
+            value: Some("\\x00\n".into()),
+        },
+        write(1, "/hello.txt", "undone"),
+    ] {
+        workbench.apply(operation(action)).unwrap();
+    }
+    workbench.undo();
+    finish(&mut workbench);
+    let archive = bytes(workbench.export(&Export::Image { image: 1 }).unwrap());
+    let recipe = bytes(workbench.export(&Export::Recipe).unwrap());
+
+    let mut replayed = Workbench::new();
+    replayed.open_source(9, Arc::new(Memory(recipe)));
+    for operation in replayed.load_recipe(9).unwrap() {
+        replayed.apply(operation).unwrap();
+    }
+    finish(&mut replayed);
+    assert_eq!(
+        bytes(replayed.export(&Export::Image { image: 1 }).unwrap()),
+        archive
+    );
+}
+
+#[test]
+fn bad_recipes_say_what_is_wrong() {
+    let mut workbench = Workbench::new();
+    for (bytes, word) in [(&b""[..], "no recipe.json"), (&[1; 600], "recipe")] {
+        workbench.open_source(1, Arc::new(Memory(bytes.to_vec())));
+        let error = workbench.load_recipe(1).unwrap_err();
+        assert_eq!(error.code(), "bad_recipe");
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn what_is_wrong_gets_a_name_and_changes_nothing() {
+    let mut workbench = session();
+    let attributes = |attributes| Action::SetAttributes {
+        layer: 2,
+        path: "/hello.txt".into(),
+        attributes,
+    };
+    let xattr = |name: &str, value: &str| Action::SetXattr {
+        layer: 2,
+        path: "/hello.txt".into(),
+        name: name.into(),
+        value: Some(value.into()),
+    };
+    let cases = [
+        (make(2, "/data/", NewEntry::Directory), "name_empty"),
+        (make(2, "x", NewEntry::Directory), "path_not_absolute"),
+        (make(2, "/x/../y", NewEntry::Directory), "name_dots"),
+        (
+            make(2, &format!("/{}", "n".repeat(256)), NewEntry::Directory),
+            "name_too_long",
+        ),
+        (make(2, "/a\\x00", NewEntry::Directory), "name_nul"),
+        (make(2, "/a\\q", NewEntry::Directory), "bad_escape"),
+        (make(2, "//", NewEntry::Directory), "name_empty"),
+        (
+            make(
+                2,
+                "/l",
+                NewEntry::HardLink {
+                    target: "/data".into(),
+                },
+            ),
+            "link_to_directory",
+        ),
+        (
+            make(2, "/d", NewEntry::CharDevice { major: 0, minor: 0 }),
+            "device_zero",
+        ),
+        (
+            attributes(Attributes {
+                mode: Some(0o10000),
+                ..Attributes::default()
+            }),
+            "bad_mode",
+        ),
+        (
+            attributes(Attributes {
+                mode: Some(-1),
+                ..Attributes::default()
+            }),
+            "bad_mode",
+        ),
+        (
+            attributes(Attributes {
+                uid: Some(1 << 32),
+                ..Attributes::default()
+            }),
+            "bad_number",
+        ),
+        (
+            attributes(Attributes {
+                mtime: Some(Time {
+                    seconds: 0,
+                    nanos: 1_000_000_000,
+                }),
+                ..Attributes::default()
+            }),
+            "bad_time",
+        ),
+        (xattr("plain", "x"), "xattr_name"),
+        (xattr("trusted.overlay.opaque", "y"), "xattr_name"),
+        (xattr("user.a", ""), "xattr_value"),
+        (
+            Action::SetName {
+                image: 1,
+                name: "Upper".into(),
+            },
+            "reference_uppercase",
+        ),
+        (Action::RemoveLayer { layer: 9 }, "no_layer"),
+        (
+            Action::RenameLayer {
+                layer: 1,
+                name: " ".into(),
+            },
+            "bad_layer_name",
+        ),
+        (
+            Action::MoveLayer {
+                layer: 1,
+                position: 2,
+            },
+            "bad_position",
+        ),
+        (
+            Action::DuplicateLayer {
+                layer: 1,
+                copy: 2,
+                name: "x".into(),
+            },
+            "id_taken",
+        ),
+    ];
+    let before = digests(&workbench);
+    for (action, code) in cases {
+        let error = workbench.apply(operation(action.clone())).unwrap_err();
+        if code.starts_with("reference") {
+            continue;
+        }
+        assert_eq!(error.code(), code, "{action:?}: {error}");
+    }
+    assert_eq!(digests(&workbench), before);
+}
+
+#[test]
+fn rows_are_windows_of_the_whole_stack() {
+    let mut workbench = session();
+    let query = |text: &str| serde_json::from_str::<Query>(text).unwrap();
+    let rows = |workbench: &mut Workbench, text: &str| match workbench.query(&query(text)).unwrap() {
+        Answer::Rows { rows, total, .. } => {
+            let visible = rows
+                .iter()
+                .map(|row| format!("{}{}", row.path, if row.visible.is_none() { "!" } else { "" }));
+            (visible.collect::<Vec<_>>().join(" "), total)
+        }
+        answer => panic!("{answer:?}"),
+    };
+    let all = "/bin /bin/cat /bin/ls /bin/show /data /data/config.txt! /hello.txt";
+    assert_eq!(
+        rows(&mut workbench, r#"{"query":"rows","image":1,"from":0,"to":99}"#),
+        (all.into(), 7)
+    );
+    assert_eq!(
+        rows(&mut workbench, r#"{"query":"rows","image":1,"from":2,"to":3}"#),
+        ("/bin/ls".into(), 7)
+    );
+    assert_eq!(
+        rows(
+            &mut workbench,
+            r#"{"query":"rows","image":1,"from":0,"to":99,"layer":2}"#
+        )
+        .0,
+        "/data /data/config.txt! /hello.txt"
+    );
+    assert_eq!(
+        rows(
+            &mut workbench,
+            r#"{"query":"rows","image":1,"from":0,"to":99,"filter":"CONF"}"#
+        )
+        .0,
+        "/data /data/config.txt!"
+    );
+    assert_eq!(
+        rows(
+            &mut workbench,
+            r#"{"query":"rows","image":1,"from":0,"to":99,"merged":true}"#
+        )
+        .1,
+        6
+    );
+    workbench.set_open(1, "/bin", false);
+    assert_eq!(
+        rows(&mut workbench, r#"{"query":"rows","image":1,"from":0,"to":99}"#).1,
+        4
+    );
+    let row = workbench
+        .query(&query(r#"{"query":"row_of","image":1,"path":"/bin/show"}"#))
+        .unwrap();
+    assert!(matches!(row, Answer::RowOf(Some(3))));
+    let found = workbench
+        .query(&query(r#"{"query":"find","image":1,"text":"config","limit":9}"#))
+        .unwrap();
+    let Answer::Find(found) = found else {
+        panic!("{found:?}")
+    };
+    let found: Vec<_> = found
+        .iter()
+        .map(|found| (found.layer, found.kind.is_some(), found.visible))
+        .collect();
+    assert_eq!(found, [(2, false, true), (1, true, false)]);
+}
+
+#[test]
+fn the_other_processor_brings_the_other_program() {
+    let mut workbench = session();
+    let platform = crate::image::Platform {
+        os: "linux".into(),
+        architecture: "arm64".into(),
+        variant: None,
+    };
+    let action = switch_platform(&workbench, 1, platform).unwrap();
+    workbench.apply(operation(action)).unwrap();
+    finish(&mut workbench);
+    let mut direct = Workbench::new();
+    direct.apply(operation(sample(1, 1, "arm64").unwrap())).unwrap();
+    finish(&mut direct);
+    assert_eq!(digests(&workbench), digests(&direct));
+    let Answer::Preflight(findings) = workbench.query(&Query::Preflight { image: 1 }).unwrap() else {
+        panic!()
+    };
+    assert!(
+        findings
+            .iter()
+            .all(|finding| finding.severity <= crate::image::Severity::Info),
+        "{findings:?}"
+    );
+}
