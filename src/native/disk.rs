@@ -10,11 +10,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, major, minor, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, major, minor, openat, readlinkat, statat,
+};
 
 use super::file::{Stamp, mtime};
 use super::note::{Note, Spelling};
@@ -200,8 +202,7 @@ impl Reader<'_> {
         let mut metadata = self.metadata(root);
         if self.options.xattrs {
             let place = self.open(TreePath::ROOT)?;
-            let directory =
-                Dir::read_from(&place.fd).map_err(|errno| place.error("open", b".")(errno.into()))?;
+            let directory = open_to_read(&place.fd).map_err(place.error("open", b"."))?;
             let xattrs = directory.fd().map_err(io::Error::from).and_then(xattr::of_open);
             let xattrs = xattrs.map_err(place.error("read the xattrs of", b"."))?;
             metadata.xattrs = self.without_overlay(xattrs, ".");
@@ -502,10 +503,16 @@ impl Reader<'_> {
     }
 }
 
+/// A handle that can be read, of a directory of which we have one that cannot (`O_PATH`).
+fn open_to_read(fd: &OwnedFd) -> io::Result<Dir> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(Dir::new(openat(fd, ".", flags, Mode::empty())?)?)
+}
+
 /// Opens a directory for reading; its names, sorted.
 fn list(place: &Place) -> Result<(Dir, Vec<Vec<u8>>), DiskError> {
     let read = || -> io::Result<(Dir, Vec<Vec<u8>>)> {
-        let mut directory = Dir::read_from(place.fd.as_fd())?;
+        let mut directory = open_to_read(&place.fd)?;
         let mut names = Vec::new();
         while let Some(entry) = directory.read() {
             match entry?.file_name().to_bytes() {
