@@ -15,5 +15,7 @@ pub mod layer;
 pub mod image;
 pub mod overlay;
 pub mod workbench;
+#[cfg(target_arch = "wasm32")]
+pub mod wasm;
 #[cfg(feature = "native")]
 pub mod native;

@@ -1,0 +1,124 @@
+//! A browser's `File` as a source. A source must be `Send`, which a JavaScript object is not: the files stand
+//! in a table of this thread, and a source holds a number.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::FileReaderSync;
+
+use crate::content::{ContentError, Source, WINDOW};
+
+thread_local! {
+    static FILES: RefCell<BTreeMap<u64, web_sys::File>> = const { RefCell::new(BTreeMap::new()) };
+    /// The window that was read last: a read costs about a millisecond, however small it is.
+    static LAST: RefCell<Option<Window>> = const { RefCell::new(None) };
+}
+
+struct Window {
+    file: u64,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+/// A file of the browser. It can be read in a worker only.
+pub struct FileSource {
+    id: u64,
+    name: String,
+    length: u64,
+}
+
+impl FileSource {
+    pub fn new(file: web_sys::File) -> Self {
+        let (name, length) = (file.name(), file.size() as u64);
+        let id = FILES.with_borrow_mut(|files| {
+            let id = files.last_key_value().map_or(1, |(last, _)| last + 1);
+            files.insert(id, file);
+            id
+        });
+        Self { id, name, length }
+    }
+
+    fn error(&self, offset: u64, length: usize, reason: &JsValue) -> ContentError {
+        let reason = match reason.dyn_ref::<js_sys::Error>() {
+            Some(error) => String::from(error.message()),
+            None => format!("{reason:?}"),
+        };
+        ContentError::Read {
+            name: self.name.clone(),
+            offset,
+            length: length as u64,
+            reason,
+        }
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), JsValue> {
+        let array = FILES.with_borrow(|files| {
+            let slice =
+                files[&self.id].slice_with_f64_and_f64(offset as f64, (offset + into.len() as u64) as f64)?;
+            FileReaderSync::new()?.read_as_array_buffer(&slice)
+        })?;
+        let bytes = js_sys::Uint8Array::new(&array);
+        if bytes.length() as usize != into.len() {
+            return Err(js_sys::Error::new("the file is shorter than it was").into());
+        }
+        bytes.copy_to(into);
+        Ok(())
+    }
+}
+
+impl Drop for FileSource {
+    fn drop(&mut self) {
+        FILES.with_borrow_mut(|files| files.remove(&self.id));
+    }
+}
+
+impl Source for FileSource {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ContentError> {
+        let end = offset + into.len() as u64;
+        LAST.with_borrow_mut(|last| {
+            let is_inside = last.as_ref().is_some_and(|window| {
+                window.file == self.id
+                    && window.offset <= offset
+                    && end <= window.offset + window.bytes.len() as u64
+            });
+            if !is_inside {
+                let length = (into.len().max(WINDOW) as u64).min(self.length.saturating_sub(offset));
+                let mut bytes = vec![0; (length as usize).max(into.len())];
+                let read = self.read(offset, &mut bytes);
+                read.map_err(|reason| self.error(offset, bytes.len(), &reason))?;
+                *last = Some(Window {
+                    file: self.id,
+                    offset,
+                    bytes,
+                });
+            }
+            let window = last.as_ref().expect("it was just read");
+            let at = (offset - window.offset) as usize;
+            into.copy_from_slice(&window.bytes[at..at + into.len()]);
+            Ok(())
+        })
+    }
+}
+
+/// A range of a file as a part of a Blob, without reading it; none if the source is not a file.
+pub fn slice(source: &dyn Source, offset: u64, length: u64) -> Option<web_sys::Blob> {
+    FILES.with_borrow(|files| {
+        files
+            .get(&source.id())?
+            .slice_with_f64_and_f64(offset as f64, (offset + length) as f64)
+            .ok()
+    })
+}

@@ -1,0 +1,178 @@
+//! The core as JavaScript sees it: one class, `Session`, in a worker. Translates arguments, results and
+//! errors, and has no logic; only here are `wasm_bindgen`, `js_sys` and `web_sys`. The shapes of what crosses
+//! are in `www/src/core/protocol.ts`.
+
+// wasm-bindgen's macros write glue that reads raw memory; nothing here is written by hand.
+#![allow(unsafe_code)]
+
+mod blob;
+mod file;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::*;
+
+use crate::image::Platform;
+use crate::tree::{Node, TreePath};
+use crate::workbench::{self, Export, Operation, Query, SourceId, Workbench, WorkbenchError};
+
+use file::FileSource;
+
+/// What a method that fails throws.
+#[derive(Serialize)]
+struct CoreError<'a> {
+    code: &'a str,
+    message: String,
+}
+
+fn thrown(code: &str, message: String) -> JsValue {
+    to_js(&CoreError { code, message }).unwrap_or(JsValue::NULL)
+}
+
+fn refused(error: WorkbenchError) -> JsValue {
+    thrown(error.code(), error.to_string())
+}
+
+fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
+    let serializer = serde_wasm_bindgen::Serializer::new()
+        .serialize_maps_as_objects(true)
+        .serialize_missing_as_null(true);
+    value
+        .serialize(&serializer)
+        .map_err(|error| JsValue::from_str(&error.to_string()))
+}
+
+fn from_js<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
+    serde_wasm_bindgen::from_value(value).map_err(|error| thrown("bad_request", error.to_string()))
+}
+
+/// Sends the text of a panic to the console before the trap that follows it.
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| {
+        web_sys::console::error_1(&JsValue::from_str(&panic.to_string()));
+    }));
+}
+
+/// One session.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Session {
+    workbench: Workbench,
+}
+
+#[wasm_bindgen]
+impl Session {
+    /// An empty session.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Does an operation wholly, or throws and changes nothing.
+    pub fn apply(&mut self, operation: JsValue) -> Result<(), JsValue> {
+        let operation: Operation = from_js(operation)?;
+        self.workbench.apply(operation).map_err(refused)
+    }
+
+    /// Takes the last operation back; false when there is none.
+    pub fn undo(&mut self) -> bool {
+        self.workbench.undo()
+    }
+
+    /// Does again what was taken back; false when there is nothing.
+    pub fn redo(&mut self) -> bool {
+        self.workbench.redo()
+    }
+
+    /// Answers a question.
+    pub fn query(&mut self, query: JsValue) -> Result<JsValue, JsValue> {
+        let query: Query = from_js(query)?;
+        to_js(&self.workbench.query(&query).map_err(refused)?)
+    }
+
+    /// Opens or folds a directory's rows.
+    pub fn set_open(&mut self, image: u32, path: &str, open: bool) {
+        self.workbench.set_open(image, path, open);
+    }
+
+    /// Makes a file's bytes available to operations.
+    pub fn open_source(&mut self, id: SourceId, file: web_sys::File) {
+        self.workbench.open_source(id, Arc::new(FileSource::new(file)));
+    }
+
+    /// Does about as much work as deflating `budget` KiB is; true while some is left.
+    pub fn step(&mut self, budget: u32) -> bool {
+        self.workbench.step(u64::from(budget) << 10)
+    }
+
+    /// At most `length` bytes of a file of a layer, from `offset`.
+    pub fn content(
+        &self,
+        layer: u32,
+        path: &str,
+        offset: f64,
+        length: f64,
+    ) -> Result<js_sys::Uint8Array, JsValue> {
+        let refuse = |error| refused(error);
+        let tree = self.workbench.state().layer(layer).map_err(refuse)?.layer.tree();
+        let ino = TreePath::parse(path)
+            .map_err(WorkbenchError::from)
+            .and_then(|path| tree.resolve(&path).map_err(WorkbenchError::from))
+            .map_err(refuse)?;
+        let Node::File(content) = &tree.inode(ino).node else {
+            return Err(thrown(
+                "not_file",
+                format!("`{path}` is not a file, so it has no content"),
+            ));
+        };
+        let offset = (offset as u64).min(content.len());
+        let part = content.slice(offset, (length as u64).min(content.len() - offset));
+        let bytes = part
+            .read_all(CONTENT_LIMIT)
+            .map_err(|error| refused(error.into()))?;
+        Ok(js_sys::Uint8Array::from(&bytes[..]))
+    }
+
+    /// What is taken out of the session, as a Blob.
+    pub fn export(&self, what: JsValue) -> Result<web_sys::Blob, JsValue> {
+        let what: Export = from_js(what)?;
+        blob::of_parts(self.workbench.export(&what).map_err(refused)?)
+    }
+
+    /// The action that makes the article's image.
+    pub fn sample(&self, image: u32, first_layer: u32, architecture: &str) -> Result<JsValue, JsValue> {
+        to_js(&workbench::sample(image, first_layer, architecture).map_err(refused)?)
+    }
+
+    /// The action that gives an image another platform, and its sample program with it.
+    pub fn switch_platform(
+        &self,
+        image: u32,
+        os: String,
+        architecture: String,
+        variant: Option<String>,
+    ) -> Result<JsValue, JsValue> {
+        let platform = Platform {
+            os,
+            architecture,
+            variant,
+        };
+        to_js(&workbench::switch_platform(&self.workbench, image, platform).map_err(refused)?)
+    }
+
+    /// The operations of a recipe that was opened as a source.
+    pub fn load_recipe(&self, source: SourceId) -> Result<JsValue, JsValue> {
+        to_js(&self.workbench.load_recipe(source).map_err(refused)?)
+    }
+
+    /// Panics, so that the page's way out of it can be tested.
+    pub fn provoke_panic(&self) {
+        panic!("this panic was provoked, to test the page");
+    }
+}
+
+/// The most bytes of a file that cross at once.
+const CONTENT_LIMIT: u64 = 64 << 20;
