@@ -26,6 +26,9 @@ class Session {
   tick = $state(0);
   crash = $state.raw<Crash | null>(null);
 
+  /** How many operations are done, the one that made the image included. */
+  done = $state(0);
+
   readonly client = new Client({
     overview: (overview) => this.#take(overview),
     panic: (panic) => void this.#recover(panic),
@@ -65,6 +68,7 @@ class Session {
     try {
       await this.client.call({ kind: 'apply', operation });
       this.journal.applied(operation);
+      this.done = this.journal.length;
       return null;
     } catch (error) {
       changes.forget();
@@ -72,14 +76,22 @@ class Session {
     }
   }
 
+  /** The image itself is not undone: there would be nothing to look at. */
+  get canUndo(): boolean {
+    return this.done > 1 && Boolean(this.overview?.undo);
+  }
+
   async undo(): Promise<void> {
+    if (!this.canUndo) return;
     changes.expectWords(this.overview?.undo ? `Undone: ${this.overview.undo}.` : '');
     if (await this.client.call({ kind: 'undo' })) this.journal.undid();
+    this.done = this.journal.length;
   }
 
   async redo(): Promise<void> {
     changes.expectWords(this.overview?.redo ? `Redone: ${this.overview.redo}.` : '');
     if (await this.client.call({ kind: 'redo' })) this.journal.redid();
+    this.done = this.journal.length;
   }
 
   async openSource(file: File): Promise<number> {
@@ -99,6 +111,8 @@ class Session {
     const action = await this.client.call({ kind: 'sample', image: 1, firstLayer: 1, architecture });
     const operation = { time: PINNED, caller: CALLER, action };
     await this.startOver([operation]);
+    // Open, so that the whiteout is in sight from the beginning.
+    for (const path of ['/bin', '/data']) await this.setOpen(path, true);
   }
 
   /** An image with one empty layer. */
@@ -117,6 +131,7 @@ class Session {
     const before = this.journal.replay();
     await this.client.call({ kind: 'replay', replay: { ...before, done: operations } });
     for (const operation of operations) this.journal.applied(operation);
+    this.done = this.journal.length;
     this.#nextLayer = Math.max(100, ...this.layers.map((layer) => layer.id + 1));
   }
 

@@ -1,0 +1,35 @@
+/** The browser tests drive the built page in a real Chromium; build first. */
+import { defineConfig } from '@playwright/test';
+
+const port = Number(process.env.HANDROLL_E2E_PORT ?? 4188);
+
+export default defineConfig({
+  testDir: 'tests',
+  timeout: 45_000,
+  expect: { timeout: 10_000 },
+  fullyParallel: true,
+  workers: process.env.CI ? 2 : undefined,
+  reporter: [['list']],
+  use: {
+    baseURL: `http://127.0.0.1:${port}/`,
+    trace: 'retain-on-failure',
+    viewport: { width: 1440, height: 900 },
+    launchOptions: {
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    },
+  },
+  webServer: {
+    command: `node scripts/serve.mjs ${port}`,
+    port,
+    reuseExistingServer: false,
+  },
+});

@@ -1,0 +1,68 @@
+/** What the tests do over and over: open the page, wait for its digests, read them, drop files on it. */
+import { expect, type Locator, type Page } from '@playwright/test';
+
+/** The page with all digests known. Anything the browser complains about fails the test. */
+export async function open(page: Page, hash = ''): Promise<void> {
+  page.on('pageerror', (error) => {
+    throw error;
+  });
+  await page.goto(`./${hash}`);
+  await settled(page);
+}
+
+export async function settled(page: Page): Promise<void> {
+  await expect(rail(page)).toHaveAttribute('data-state', 'settled');
+}
+
+export function rail(page: Page): Locator {
+  return page.locator('section[aria-label="Digests"]');
+}
+
+/** Which cards of the rail glow, by their names: `diff:2`, `blob:2`, `config`… */
+export async function fresh(page: Page): Promise<string[]> {
+  await settled(page);
+  return rail(page)
+    .locator('[data-fresh="true"]')
+    .evaluateAll((cards) => cards.map((card) => (card as HTMLElement).dataset.card!));
+}
+
+export async function digest(page: Page, card: string): Promise<string> {
+  const chip = rail(page).locator(`[data-card="${card}"] [data-digest]`);
+  return (await chip.getAttribute('data-digest'))!;
+}
+
+export async function digests(page: Page): Promise<Record<string, string>> {
+  await settled(page);
+  const cards = await rail(page)
+    .locator('[data-card]')
+    .evaluateAll((all) => all.map((card) => (card as HTMLElement).dataset.card!));
+  const found: Record<string, string> = {};
+  for (const card of cards) found[card] = await digest(page, card);
+  return found;
+}
+
+export function layer(page: Page, name: string): Locator {
+  return page.getByRole('group', { name: new RegExp(`^Layer [A-Z]+, ${name}$`) });
+}
+
+export async function choose(page: Page, name: string): Promise<void> {
+  await layer(page, name).getByRole('button', { pressed: undefined }).first().click();
+}
+
+export async function tab(page: Page, name: string): Promise<void> {
+  await page.getByRole('tab', { name }).click();
+}
+
+export function treeRow(page: Page, path: string): Locator {
+  return page.locator(`[role="treeitem"][data-path="${path}"]`);
+}
+
+/** Makes an entry by the menu and the form. */
+export async function make(page: Page, kind: string, path: string, target?: { label: string; value: string }) {
+  await page.getByRole('button', { name: 'New…' }).click();
+  await page.getByRole('menuitem', { name: kind }).click();
+  const form = page.getByRole('form');
+  await form.getByRole('textbox').first().fill(path);
+  if (target) await form.getByLabel(target.label).fill(target.value);
+  await form.getByRole('button', { name: /Make|Mark/ }).click();
+}
