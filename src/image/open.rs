@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::Arc;
 
 use crate::compress::gzip::{Gunzip, GzipError};
 use crate::content::{Content, ContentError, ScratchSpace};
@@ -45,10 +44,7 @@ pub struct TarFiles {
 impl TarFiles {
     /// Indexes a tar; one in gzip is inflated to scratch first. Reads headers only.
     pub fn index(archive: &Content, space: &dyn ScratchSpace) -> Result<Self, OpenError> {
-        let archive = match starts_with(archive, &GZIP_MAGIC)? {
-            true => inflate_to(archive, space)?,
-            false => archive.clone(),
-        };
+        let archive = plain(archive, space)?;
         let broken = |error: io::Error| OpenError::Tar {
             reason: error.to_string(),
         };
@@ -150,15 +146,17 @@ pub fn for_each_inflated(
     Ok(gunzip.finish()?)
 }
 
-fn inflate_to(content: &Content, space: &dyn ScratchSpace) -> Result<Content, OpenError> {
+/// A content without its gzip: itself if it has none, else what it inflates to, kept in scratch.
+pub fn plain(content: &Content, space: &dyn ScratchSpace) -> Result<Content, OpenError> {
+    if !starts_with(content, &GZIP_MAGIC)? {
+        return Ok(content.clone());
+    }
     let scratch = space.create()?;
     for_each_inflated(content, |bytes| {
         scratch.append(bytes)?;
         Ok(())
     })?;
-    Ok(Content::whole(
-        Arc::clone(&scratch) as Arc<dyn crate::content::Source>
-    ))
+    Ok(Content::whole(scratch))
 }
 
 /// A content as the reader of tars wants it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::content::Content;
 use crate::image::{Reference, Settings};
 use crate::layer::{Compression, Layer};
+use crate::overlay::Stack;
 use crate::text::{escape, unescape};
 use crate::tree::{Device, Directory, Metadata, Name, Node, Time, Tree, TreePath};
 
@@ -154,12 +155,11 @@ impl Applier<'_> {
                 })?)
             }
             Action::Whiteout { layer, path, parents } => {
-                let (path, parent) = (TreePath::parse(path)?, self.directory_metadata());
-                let tree = self.tree(*layer)?;
+                let path = TreePath::parse(path)?;
                 if *parents {
-                    tree.make_parents(&path, &parent)?;
+                    self.make_parents(*layer, &path)?;
                 }
-                Ok(tree.whiteout(&path)?)
+                Ok(self.tree(*layer)?.whiteout(&path)?)
             }
             Action::ClearWhiteout { layer, path } => {
                 Ok(self.tree(*layer)?.clear_whiteout(&TreePath::parse(path)?)?)
@@ -259,6 +259,28 @@ impl Applier<'_> {
         )
     }
 
+    /// Makes the directories above `path` that the layer lacks. They get the attributes that the layers below
+    /// show: an entry of a directory replaces those (layer.md, "Applying Changesets"), and who deletes a file
+    /// from a sticky `/tmp` does not mean to change `/tmp`. What is nowhere below gets the caller's.
+    fn make_parents(&mut self, layer: LayerId, path: &TreePath) -> Result<()> {
+        for depth in 1..path.names().len() {
+            let parent: TreePath = path.names()[..depth].iter().cloned().collect();
+            if self.state.layer(layer)?.layer.tree().lookup(&parent).is_some() {
+                continue;
+            }
+            let (image, position) = self.state.place_of(layer)?;
+            let below = &self.state.image(image)?.layers[..position];
+            let stack = Stack::new(below.iter().map(|layer| layer.layer.tree()).collect());
+            let shown = stack
+                .lookup(&parent)
+                .filter(|inode| inode.node.as_directory().is_some());
+            let metadata = shown.map_or_else(|| self.directory_metadata(), |inode| inode.metadata.clone());
+            self.tree(layer)?
+                .make(&parent, Node::Directory(Directory::default()), metadata)?;
+        }
+        Ok(())
+    }
+
     fn make(
         &mut self,
         layer: LayerId,
@@ -293,10 +315,10 @@ impl Applier<'_> {
             NewEntry::HardLink { target } => Some(TreePath::parse(target)?),
             _ => None,
         };
-        let tree = self.tree(layer)?;
         if parents {
-            tree.make_parents(&path, &parent)?;
+            self.make_parents(layer, &path)?;
         }
+        let tree = self.tree(layer)?;
         if replace && tree.lookup(&path).is_some() && target.as_ref() != Some(&path) {
             tree.delete(&path)?;
         }

@@ -7,6 +7,7 @@ mod base64;
 mod blobs;
 mod error;
 mod export;
+mod import;
 mod journal;
 mod operation;
 mod query;
@@ -31,6 +32,7 @@ use journal::Journal;
 pub use blobs::{BlobState, Blobs};
 pub use error::WorkbenchError;
 pub use export::{Export, Exported};
+pub use import::import_tree;
 pub use operation::{
     Action, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry, Operation, Place, SourceId,
 };

@@ -1,0 +1,327 @@
+//! From arguments to a session whose digests are known: each argument becomes an operation of the workbench.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use handroll::content::{Content, ContentError, Source};
+use handroll::image::archive::{Documents, LayerBlob};
+use handroll::image::created;
+use handroll::image::open::plain;
+use handroll::image::{ConfigField, Reference};
+use handroll::layer::{Compression, DeflateTask, Task};
+use handroll::native::{DiskOptions, FileSource, Owner, TemporaryFiles, Times, read_dir};
+use handroll::text::escape;
+use handroll::tree::{Time, TreePath};
+use handroll::workbench::{
+    Action, BlobState, Caller, ContentRef, ImageId, LayerId, Operation, SourceId, Workbench, import_tree,
+};
+
+use super::Failure;
+use super::args::{BuildArgs, Pin};
+use super::layer_args::LayerArg;
+
+/// A session with the image that was asked for, whose digests are all known.
+pub struct Session {
+    workbench: Workbench,
+    image: ImageId,
+    next_source: SourceId,
+    /// What a person should know, about what was read.
+    pub notes: Vec<String>,
+}
+
+/// What a step of assembling gives.
+type Done<T = ()> = Result<T, Failure>;
+
+/// Makes the image.
+pub fn assemble(arguments: &BuildArgs, layers: &[LayerArg], epoch: Option<i64>) -> Done<Session> {
+    let fields = arguments.fields()?;
+    let disk = disk_options(arguments, epoch)?;
+    let scratches = Arc::new(TemporaryFiles);
+    let mut session = Session {
+        workbench: Workbench::with_scratches(scratches).map_err(Failure::work)?,
+        image: 0,
+        next_source: 0,
+        notes: Vec::new(),
+    };
+    session.start(arguments)?;
+    for field in fields {
+        session.set(field)?;
+    }
+    session.date(epoch)?;
+    for layer in layers {
+        session.layer(layer, &disk)?;
+    }
+    session.compression(arguments.compression.as_deref())?;
+    session.hash()?;
+    Ok(session)
+}
+
+fn disk_options(arguments: &BuildArgs, epoch: Option<i64>) -> Done<DiskOptions> {
+    Ok(DiskOptions {
+        owner: match arguments.owner()? {
+            Pin::Keep => Owner::Keep,
+            Pin::To((uid, gid)) => Owner::Pinned { uid, gid },
+        },
+        times: match (arguments.mtime(epoch)?, arguments.xattrs) {
+            (Pin::Keep, true) => Times::Keep,
+            (Pin::Keep, false) => Times::KeepSeconds,
+            (Pin::To(seconds), _) => Times::Pinned(Time::at(seconds)),
+        },
+        xattrs: arguments.xattrs,
+        destination: TreePath::ROOT,
+    })
+}
+
+impl Session {
+    fn apply(&mut self, action: Action) -> Done {
+        // Nothing that is made this way has a time or an owner of its own: layers bring theirs.
+        self.workbench
+            .apply(Operation {
+                time: Time::at(0),
+                caller: Caller::ROOT,
+                action,
+            })
+            .map_err(Failure::work)
+    }
+
+    fn open(&mut self, source: Arc<dyn Source>) -> SourceId {
+        let id = self.next_source;
+        self.next_source += 1;
+        self.workbench.open_source(id, source);
+        id
+    }
+
+    /// An empty image of that name, or the recipe's.
+    fn start(&mut self, arguments: &BuildArgs) -> Done {
+        let Some(recipe) = &arguments.recipe else {
+            let name = arguments.name.clone().unwrap_or_default();
+            return self.apply(Action::CreateImage { image: 0, name });
+        };
+        self.recipe(recipe)?;
+        let images: Vec<_> = self
+            .workbench
+            .state()
+            .images
+            .iter()
+            .map(|i| (i.id, i.reference.clone()))
+            .collect();
+        let wanted = arguments
+            .name
+            .as_deref()
+            .map(Reference::parse)
+            .transpose()
+            .map_err(Failure::work)?;
+        match (&images[..], &wanted) {
+            ([], _) => Err(Failure::Work(format!(
+                "{}: the recipe makes no image",
+                recipe.display()
+            ))),
+            ([(image, _)], None) => {
+                self.image = *image;
+                Ok(())
+            }
+            ([(image, _)], Some(_)) => {
+                self.image = *image;
+                let (image, name) = (*image, arguments.name.clone().unwrap_or_default());
+                self.apply(Action::SetName { image, name })
+            }
+            (many, wanted) => {
+                let canonical = wanted.as_ref().map(Reference::canonical);
+                let found = many.iter().find(|(_, name)| Some(name.canonical()) == canonical);
+                let names: Vec<_> = many.iter().map(|(_, name)| name.canonical()).collect();
+                let choose = || {
+                    Failure::Usage(format!(
+                        "the recipe makes several images: --name one of {}",
+                        names.join(", ")
+                    ))
+                };
+                self.image = found.ok_or_else(choose)?.0;
+                Ok(())
+            }
+        }
+    }
+
+    fn recipe(&mut self, path: &Path) -> Done {
+        let fail = |error: &dyn std::fmt::Display| Failure::Work(format!("{}: {error}", path.display()));
+        let source = FileSource::open(path).map_err(|error| fail(&error))?;
+        let id = self.open(Arc::new(source));
+        let operations = self.workbench.load_recipe(id).map_err(|error| fail(&error))?;
+        for (index, operation) in operations.into_iter().enumerate() {
+            let applied = self.workbench.apply(operation);
+            applied.map_err(|error| fail(&format_args!("operation {index}: {error}")))?;
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, set: ConfigField) -> Done {
+        self.apply(Action::SetConfig {
+            image: self.image,
+            set,
+        })
+    }
+
+    /// SOURCE_DATE_EPOCH is when the image was made, if nothing else says so.
+    fn date(&mut self, epoch: Option<i64>) -> Done {
+        let image = self.workbench.state().image(self.image).map_err(Failure::work)?;
+        match epoch.and_then(created::from_seconds) {
+            Some(created) if image.settings.created.is_none() => {
+                self.set(ConfigField::Created(Some(created)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn layer(&mut self, argument: &LayerArg, disk: &DiskOptions) -> Done {
+        let shown = argument.source.display();
+        let fail = |failure: Failure| match failure {
+            Failure::Work(message) => Failure::Work(format!("{shown}: {message}")),
+            usage => usage,
+        };
+        let used = self.workbench.state().layers().map(|layer| layer.id + 1).max();
+        let layer = used.unwrap_or(0);
+        let name = layer_name(&argument.source);
+        if argument.source.is_dir() {
+            self.directory(argument, disk, layer, &name).map_err(fail)?;
+        } else {
+            self.tar(&argument.source, layer, name).map_err(fail)?;
+        }
+        let whiteout = |path: &Vec<u8>| Action::Whiteout {
+            layer,
+            path: escape(path),
+            parents: true,
+        };
+        let opaque = |path: &Vec<u8>| Action::SetOpaque {
+            layer,
+            path: escape(path),
+            opaque: true,
+        };
+        let marks = argument
+            .whiteouts
+            .iter()
+            .map(whiteout)
+            .chain(argument.opaques.iter().map(opaque));
+        marks
+            .into_iter()
+            .try_for_each(|mark| self.apply(mark))
+            .map_err(fail)?;
+        let (created_by, comment) = (argument.created_by.clone(), argument.comment.clone());
+        if created_by.is_some() || comment.is_some() {
+            self.apply(Action::SetHistory {
+                layer,
+                created_by,
+                comment,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self, argument: &LayerArg, disk: &DiskOptions, layer: LayerId, name: &str) -> Done {
+        let destination = TreePath::from_bytes(&argument.destination).map_err(Failure::work)?;
+        let disk = DiskOptions {
+            destination,
+            ..disk.clone()
+        };
+        let read = read_dir(&argument.source, &disk).map_err(Failure::work)?;
+        let shown = argument.source.display();
+        self.notes
+            .extend(read.notes.iter().map(|note| format!("{shown}: {note}")));
+        let operation = import_tree(self.image, layer, name, &read.tree, |source| self.open(source));
+        self.workbench.apply(operation).map_err(Failure::work)
+    }
+
+    /// A layer from a tar, which keeps its bytes. One in gzip is inflated only once, here.
+    fn tar(&mut self, path: &Path, layer: LayerId, name: String) -> Done {
+        let file = FileSource::open(path).map_err(Failure::work)?;
+        let tar = plain(&Content::whole(Arc::new(file)), &TemporaryFiles).map_err(Failure::work)?;
+        let (_, notes) = self.workbench.read_layer(tar.clone()).map_err(Failure::work)?;
+        let shown = path.display();
+        // Its bytes stay as they are until it is edited: the notes tell how it was understood.
+        self.notes
+            .extend(notes.iter().map(|note| format!("{shown}: {}", note.text)));
+        let length = tar.len();
+        let source = match tar {
+            Content::Range { source, .. } => self.open(source),
+            Content::Inline(_) => return Err(Failure::Work("an empty file is no layer".to_owned())),
+        };
+        self.apply(Action::AddLayerTar {
+            image: self.image,
+            layer,
+            name,
+            content: ContentRef::Source {
+                source,
+                offset: 0,
+                length,
+            },
+            position: None,
+        })
+    }
+
+    fn compression(&mut self, asked: Option<&str>) -> Done {
+        let compression = match asked {
+            None => return Ok(()),
+            Some("none") => Compression::None,
+            Some(_) => Compression::Gz1,
+        };
+        let image = self.workbench.state().image(self.image).map_err(Failure::work)?;
+        let layers: Vec<_> = image.layers.iter().map(|layer| layer.id).collect();
+        let set = |layer| Action::SetCompression { layer, compression };
+        layers.into_iter().try_for_each(|layer| self.apply(set(layer)))
+    }
+
+    /// Makes all digests known.
+    fn hash(&mut self) -> Done {
+        self.workbench.fill(deflate_all).map_err(Failure::work)?;
+        while self.workbench.step(u64::MAX) {}
+        let image = self.workbench.state().image(self.image).map_err(Failure::work)?;
+        for layer in &image.layers {
+            if let BlobState::Failed(error) = self.workbench.blob_state(layer.id) {
+                return Err(Failure::Work(format!("layer {}: {error}", layer.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The session, to be exported from.
+    pub fn workbench(&self) -> (&Workbench, ImageId) {
+        (&self.workbench, self.image)
+    }
+
+    /// The image's name and platform, its documents and what they say of its layers.
+    pub fn documents(&self) -> Done<(String, String, Documents, Vec<LayerBlob>)> {
+        let image = self.workbench.state().image(self.image).map_err(Failure::work)?;
+        let known = self.workbench.documents(image);
+        let (documents, layers) =
+            known.ok_or_else(|| Failure::Work("the hashes are not known".to_owned()))?;
+        Ok((
+            image.reference.canonical(),
+            image.settings.platform.to_string(),
+            documents,
+            layers,
+        ))
+    }
+}
+
+/// What people call a layer: the last name of its path. No digest knows it.
+fn layer_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let visible: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+    match visible.trim() {
+        "" => "layer".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// Deflates segments on all processors.
+fn deflate_all(tasks: Vec<DeflateTask>) -> Vec<Result<Task, ContentError>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let queue = Mutex::new(tasks.into_iter());
+    let next = || queue.lock().expect("no thread panics with it").next();
+    std::thread::scope(|scope| {
+        let work = || std::iter::from_fn(next).map(DeflateTask::run).collect::<Vec<_>>();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let results = workers
+            .into_iter()
+            .map(|worker| worker.join().expect("deflating does not panic"));
+        results.flatten().collect()
+    })
+}

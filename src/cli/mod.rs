@@ -1,0 +1,80 @@
+//! The command line's ground: subcommands, exit codes, and how errors are shown.
+
+mod args;
+mod assemble;
+mod build;
+mod inspect;
+mod layer_args;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+/// Build container images by hand.
+#[derive(Parser)]
+#[command(name = "handroll", version, about, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 fine, 1 findings or differences, 2 wrong usage, 3 bad input or failed work."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Build(Box<args::BuildArgs>),
+    Inspect(inspect::InspectArgs),
+}
+
+/// How a command ended, when it did not simply succeed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The arguments are wrong: exit code 2.
+    Usage(String),
+    /// What was given is bad, or the work failed: exit code 3.
+    Work(String),
+}
+
+impl Failure {
+    fn work(error: impl std::fmt::Display) -> Self {
+        Self::Work(error.to_string())
+    }
+}
+
+/// Whether everything was fine, or something was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Exit code 0.
+    Fine,
+    /// Exit code 1.
+    Findings,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    // The order of options matters to `build`, and only the matches know it.
+    let matches = Cli::command().get_matches();
+    match run(&matches) {
+        Ok(Verdict::Fine) => ExitCode::SUCCESS,
+        Ok(Verdict::Findings) => ExitCode::from(1),
+        Err(Failure::Usage(message)) => {
+            eprintln!("handroll: {message}\nFor more information, try '--help'.");
+            ExitCode::from(2)
+        }
+        Err(Failure::Work(message)) => {
+            eprintln!("handroll: {message}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(matches: &ArgMatches) -> Result<Verdict, Failure> {
+    let cli = Cli::from_arg_matches(matches).map_err(|error| Failure::Usage(error.to_string()))?;
+    let (_, matches) = matches.subcommand().expect("clap asks for one");
+    match cli.command {
+        Command::Build(arguments) => build::run(&arguments, layer_args::collect(matches)?),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+    }
+}

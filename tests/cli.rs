@@ -1,0 +1,474 @@
+//! The command line as scripts see it: what it writes, what it prints, how it ends.
+
+mod rig;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use handroll::digest::Digest;
+use rig::{ARTICLE_TIME, article, article_diff_id, article_files, handroll, json, ok, program, text, write};
+use tempfile::TempDir;
+
+/// `handroll build` in a directory, of the layers `base` and `delta`.
+fn build(directory: &Path) -> Command {
+    let mut command = handroll();
+    command
+        .args([
+            "build", "--layer", "base", "--layer", "delta", "--name", "handroll",
+        ])
+        .current_dir(directory);
+    command
+}
+
+fn files() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    article_files(directory.path());
+    directory
+}
+
+/// Ends with this code, says this on standard error, and prints nothing.
+fn fails(command: &mut Command, code: i32, says: &str) {
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {error}");
+    assert!(error.contains(says), "{command:?} should say `{says}`: {error}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn the_articles_layers_have_the_articles_diff_ids() {
+    let directory = TempDir::new().unwrap();
+    article(directory.path());
+    let mut command = build(directory.path());
+    let built = json(command.args([
+        "--cmd",
+        "/bin/sh",
+        "--mtime",
+        ARTICLE_TIME,
+        "-o",
+        "handroll.tar",
+        "--json",
+    ]));
+    for (index, layer) in ["base", "delta"].into_iter().enumerate() {
+        let expected = article_diff_id(&directory.path().join(layer));
+        assert_eq!(built["layers"][index]["diff_id"], expected, "{layer}");
+    }
+}
+
+#[test]
+fn what_json_says() {
+    let directory = files();
+    let mut command = build(directory.path());
+    command.args([
+        "--cmd",
+        "/bin/sh",
+        "--mtime",
+        ARTICLE_TIME,
+        "-o",
+        "image.tar",
+        "--json",
+    ]);
+    let printed = text(&mut command);
+    let expected = include_str!("golden/build.json");
+    assert_eq!(printed, expected);
+    // The files that the digests name are there, and are what they say.
+    let built: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let members = text(program("tar").arg("-tf").arg(directory.path().join("image.tar")));
+    for digest in [
+        &built["config_digest"],
+        &built["manifest_digest"],
+        &built["layers"][0]["digest"],
+    ] {
+        let hex = digest.as_str().unwrap().strip_prefix("sha256:").unwrap();
+        assert!(members.contains(&format!("blobs/sha256/{hex}\n")));
+        let blob = ok(program("tar")
+            .arg("-xOf")
+            .arg(directory.path().join("image.tar"))
+            .arg(format!("blobs/sha256/{hex}")));
+        assert_eq!(Digest::of(&blob.stdout).hex(), hex);
+    }
+}
+
+#[test]
+fn the_same_input_is_the_same_archive() {
+    let directory = files();
+    let make = |options: &[&str]| ok(build(directory.path()).args(options).args(["-o", "-"])).stdout;
+    let first = make(&[]);
+    assert_eq!(
+        first,
+        make(&[
+            "--mtime",
+            "0",
+            "--owner",
+            "0:0",
+            "--compression",
+            "gzip",
+            "--platform",
+            "linux/amd64"
+        ])
+    );
+    assert_ne!(first, make(&["--mtime", "1"]));
+    assert_ne!(first, make(&["--owner", "1:1"]));
+    assert_ne!(first, make(&["--compression", "none"]));
+    ok(build(directory.path()).args(["-o", "image.tar"]));
+    assert_eq!(fs::read(directory.path().join("image.tar")).unwrap(), first);
+}
+
+#[test]
+fn source_date_epoch_pins_files_and_creation() {
+    let directory = files();
+    let inspect = |epoch: &str, options: &[&str]| {
+        let output = "image.tar";
+        ok(build(directory.path())
+            .args(options)
+            .args(["-o", output])
+            .env("SOURCE_DATE_EPOCH", epoch));
+        let mut command = handroll();
+        let seen = json(
+            command
+                .args(["inspect", "--json", output])
+                .current_dir(directory.path()),
+        );
+        let image = &seen["images"][0];
+        (
+            image["config"]["created"].clone(),
+            image["layers"][0]["diff_id"].clone(),
+        )
+    };
+    let (created, diff_id) = inspect(ARTICLE_TIME, &[]);
+    assert_eq!(created, "2025-01-01T00:00:00Z");
+    assert_eq!(diff_id, article_diff_id(&directory.path().join("base")));
+    // What is asked for on the command line wins.
+    let (created, other) = inspect(
+        "7",
+        &["--mtime", ARTICLE_TIME, "--created", "2001-02-03T04:05:06Z"],
+    );
+    assert_eq!((created.as_str(), other), (Some("2001-02-03T04:05:06Z"), diff_id));
+    for bad in ["yesterday", "", "1.5", "99999999999999"] {
+        fails(
+            build(directory.path())
+                .args(["-o", "x.tar"])
+                .env("SOURCE_DATE_EPOCH", bad),
+            2,
+            "SOURCE_DATE_EPOCH",
+        );
+    }
+}
+
+#[test]
+fn owners_times_and_xattrs_are_kept_on_demand() {
+    let directory = files();
+    let file = directory.path().join("base/hello.txt");
+    ok(program("touch").args(["-d", "2001-02-03T04:05:06.5Z"]).arg(&file));
+    ok(program("chown").arg("12:34").arg(&file));
+    ok(program("setfattr")
+        .args(["-n", "user.note", "-v", "hi"])
+        .arg(&file));
+    let diff_id = |options: &[&str]| {
+        let mut command = handroll();
+        command
+            .args(["build", "--layer", "base", "--name", "x", "-o", "x.tar", "--json"])
+            .args(options);
+        json(command.current_dir(directory.path()))["layers"][0]["diff_id"].clone()
+    };
+    let by_tar = |options: &str| {
+        let script =
+            format!("tar -C base --sort=name --numeric-owner {options} -cf - . | sha256sum | cut -d' ' -f1");
+        format!(
+            "sha256:{}",
+            text(program("sh").args(["-c", &script]).current_dir(directory.path())).trim()
+        )
+    };
+    assert_eq!(diff_id(&["--owner", "keep"]), by_tar("--mtime=@0"));
+    assert_eq!(
+        diff_id(&["--owner", "5:6", "--mtime", "7"]),
+        by_tar("--mtime=@7 --owner=5 --group=6")
+    );
+    let exact = "--format=posix --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include='*'";
+    assert_eq!(
+        diff_id(&["--owner", "keep", "--mtime", "keep", "--xattrs"]),
+        by_tar(exact)
+    );
+}
+
+#[test]
+fn whiteouts_have_one_spelling_whatever_they_came_as() {
+    let directory = files();
+    let at = |name: &str| directory.path().join(name);
+    write(at("plain/hello.txt"), "hello from delta\n");
+    fs::create_dir_all(at("plain/data")).unwrap();
+    write(at("device/hello.txt"), "hello from delta\n");
+    fs::create_dir_all(at("device/data")).unwrap();
+    ok(program("mknod")
+        .arg(at("device/data/.wh.config.txt"))
+        .args(["c", "0", "0"]));
+    write(at("overlay/hello.txt"), "hello from delta\n");
+    fs::create_dir_all(at("overlay/data")).unwrap();
+    ok(program("mknod")
+        .arg(at("overlay/data/config.txt"))
+        .args(["c", "0", "0"]));
+    let built = |layer: &str, options: &[&str]| -> (serde_json::Value, Output) {
+        let mut command = handroll();
+        command.args(["build", "--layer", layer]).args(options);
+        command.args(["--mtime", ARTICLE_TIME, "--name", "x", "-o", "x.tar", "--json"]);
+        let output = ok(command.current_dir(directory.path()));
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (json["layers"][0]["diff_id"].clone(), output)
+    };
+    let expected = article_diff_id(&at("delta"));
+    assert_eq!(built("delta", &[]).0, expected);
+    assert_eq!(built("plain", &["--whiteout", "data/config.txt"]).0, expected);
+    for layer in ["device", "overlay"] {
+        let (diff_id, output) = built(layer, &[]);
+        assert_eq!(diff_id, expected, "{layer}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains("config.txt"),
+            "told that the spelling changed: {said}"
+        );
+    }
+}
+
+#[test]
+fn layers_from_tars_keep_their_bytes() {
+    let directory = files();
+    // Sorted otherwise and with names: nothing that handroll would write.
+    let script =
+        "tar -C base --mtime=@5 --owner=me:7 --group=us:8 -cf base.tar data hello.txt && gzip -k9 base.tar";
+    ok(program("sh").args(["-c", script]).current_dir(directory.path()));
+    let tar = fs::read(directory.path().join("base.tar")).unwrap();
+    for name in ["base.tar", "base.tar.gz"] {
+        let mut command = handroll();
+        command.args(["build", "--layer", name, "--name", "x", "-o", "x.tar", "--json"]);
+        let built = json(command.current_dir(directory.path()));
+        assert_eq!(
+            built["layers"][0]["diff_id"],
+            Digest::of(&tar).to_string(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_can_be_put_elsewhere() {
+    let directory = files();
+    ok(program("sh")
+        .args(["-c", "mkdir -p moved/opt/app && cp -r base/. moved/opt/app/"])
+        .current_dir(directory.path()));
+    let diff_id = |layer: &str| {
+        let mut command = handroll();
+        command.args(["build", "--layer", layer, "--name", "x", "-o", "x.tar", "--json"]);
+        json(command.current_dir(directory.path()))["layers"][0]["diff_id"].clone()
+    };
+    assert_eq!(diff_id("base:/opt/app"), diff_id("moved"));
+    assert_eq!(diff_id("base/:/opt/app/"), diff_id("moved"));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let directory = files();
+    let none = handroll().output().unwrap();
+    assert_eq!(none.status.code(), Some(2));
+    for (options, says) in [
+        (&["--bogus"][..], "--bogus"),
+        (&["--owner", "root"], "--owner root"),
+        (&["--owner", "0:-1"], "--owner 0:-1"),
+        (&["--owner", "0:4294967296"], "--owner"),
+        (&["--mtime", "noon"], "--mtime noon"),
+        (&["--platform", "linux"], "--platform linux"),
+        (&["--compression", "lzma"], "lzma"),
+        (&["--label", "x"], "--label x"),
+        (&["--cmd", "[\"a\""], "JSON"),
+    ] {
+        fails(
+            build(directory.path()).args(options).args(["-o", "x.tar"]),
+            2,
+            says,
+        );
+    }
+    fails(
+        build(directory.path()).args(["-o", "-", "--json"]),
+        2,
+        "standard output",
+    );
+    fails(
+        handroll()
+            .args(["build", "--layer", "base", "-o", "x.tar"])
+            .current_dir(directory.path()),
+        2,
+        "--name",
+    );
+    fails(
+        handroll().args(["build", "--whiteout", "/x", "--layer", "base", "-o", "x.tar"]),
+        2,
+        "--whiteout /x",
+    );
+    assert!(!directory.path().join("x.tar").exists());
+}
+
+#[test]
+fn bad_input_ends_with_3_and_leaves_nothing() {
+    let directory = files();
+    let at = |name: &str| directory.path().join(name);
+    write(at("no.tar"), "this is no tar".repeat(100));
+    write(at("cut.tar.gz"), [0x1f, 0x8b, 8, 0, 0]);
+    write(at("reserved/.wh.."), "");
+    for (layer, options, says) in [
+        ("missing", &[][..], "missing"),
+        ("no.tar", &[], "no.tar"),
+        ("cut.tar.gz", &[], "cut.tar.gz"),
+        ("reserved", &[], ".wh.."),
+        ("base", &["--name", "Upper"], "Upper"),
+        ("base", &["--name", "x@sha256:00"], "digest"),
+        ("base", &["--env", "x"], "Env"),
+        ("base", &["--working-dir", "x"], "WorkingDir"),
+        ("base", &["--user", "a b"], "User"),
+        ("base", &["--stop-signal", "TERM"], "StopSignal"),
+        ("base", &["--created", "now"], "created"),
+        ("base", &["--expose", "0"], "ExposedPorts"),
+        ("base", &["--volume", "x"], "Volumes"),
+        ("base", &["--platform", "linux/x86_64"], "amd64"),
+        ("base", &["--whiteout", "/a/../b"], ".."),
+        ("base", &["--whiteout", "/.wh.x"], ".wh."),
+        ("base", &["--whiteout", "/hello.txt"], "hello.txt"),
+        ("base", &["--opaque", "/hello.txt"], "hello.txt"),
+        ("base", &["--recipe", "no.tar"], "no.tar"),
+    ] {
+        let mut command = handroll();
+        command
+            .args(["build", "--layer", layer])
+            .args(options)
+            .current_dir(directory.path());
+        if !options.contains(&"--name") {
+            command.args(["--name", "x"]);
+        }
+        fails(command.args(["-o", "x.tar"]), 3, says);
+        let left: Vec<_> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        let stray =
+            |name: &&std::ffi::OsString| name.to_string_lossy().contains(".handroll") || *name == "x.tar";
+        assert_eq!(left.iter().find(stray), None);
+    }
+    fails(
+        build(directory.path()).args(["-o", "nowhere/x.tar"]),
+        3,
+        "nowhere/x.tar",
+    );
+    fails(build(directory.path()).args(["-o", "base/"]), 3, "no OCI layout");
+}
+
+#[test]
+fn an_output_that_is_there_is_replaced_whole() {
+    let directory = files();
+    let at = |name: &str| directory.path().join(name);
+    write(at("image.tar"), "old");
+    ok(build(directory.path()).args(["-o", "image.tar"]));
+    let image = fs::read(at("image.tar")).unwrap();
+    assert!(image.starts_with(b"oci-layout\0"));
+    assert_eq!(fs::metadata(at("image.tar")).unwrap().mode() & 0o777, 0o644);
+    // A failure leaves the old one as it was.
+    fails(
+        build(directory.path()).args(["--user", ":", "-o", "image.tar"]),
+        3,
+        "User",
+    );
+    assert_eq!(fs::read(at("image.tar")).unwrap(), image);
+    // A layout takes the place of a layout, through a link too.
+    symlink("layout", at("link")).unwrap();
+    for output in ["layout/", "layout", "link/", "link"] {
+        fs::create_dir_all(at("layout")).unwrap();
+        ok(build(directory.path()).args(["-o", output]));
+        assert!(at("layout/index.json").is_file());
+        write(at("layout/stray"), "");
+        ok(build(directory.path()).args(["--mtime", "9", "-o", output]));
+        assert!(!at("layout/stray").exists());
+    }
+    assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+}
+
+#[test]
+fn inspect_reads_what_build_writes() {
+    let directory = files();
+    let dir = directory.path();
+    ok(build(dir).args(["--cmd", "/bin/sh", "--mtime", ARTICLE_TIME, "-o", "image.tar"]));
+    ok(build(dir).args(["--cmd", "/bin/sh", "--mtime", ARTICLE_TIME, "-o", "layout/"]));
+    ok(program("gzip").args(["-k", "image.tar"]).current_dir(dir));
+    let inspect = |image: &str| ok(handroll().args(["inspect", "--json", image]).current_dir(dir)).stdout;
+    let expected = include_str!("golden/inspect.json");
+    let printed = String::from_utf8(inspect("image.tar")).unwrap();
+    assert_eq!(printed, expected);
+    for image in ["image.tar.gz", "layout", "layout/"] {
+        assert_eq!(String::from_utf8(inspect(image)).unwrap(), expected, "{image}");
+    }
+    let mut piped = handroll();
+    piped
+        .args(["inspect", "--json", "-"])
+        .stdin(Stdio::from(fs::File::open(dir.join("image.tar")).unwrap()));
+    assert_eq!(text(&mut piped), expected);
+    let shown = text(handroll().args(["inspect", "image.tar"]).current_dir(dir));
+    for line in [
+        "name      docker.io/library/handroll:latest",
+        "platform  linux/amd64",
+        "  Cmd: [\"/bin/sh\"]",
+        "  verified",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+    }
+}
+
+#[test]
+fn inspect_finds_what_was_tampered_with() {
+    let directory = files();
+    let dir = directory.path();
+    let built = json(build(dir).args(["-o", "image.tar", "--json"]));
+    ok(build(dir).args(["-o", "layout/"]));
+    let blob = built["layers"][0]["digest"]
+        .as_str()
+        .unwrap()
+        .replace("sha256:", "layout/blobs/sha256/");
+    let mut bytes = fs::read(dir.join(&blob)).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(dir.join(&blob), bytes).unwrap();
+    let output = handroll()
+        .args(["inspect", "layout", "--json"])
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let seen: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(seen["images"][0]["layers"][0]["verified"], false);
+    assert_eq!(seen["images"][0]["layers"][1]["verified"], true);
+    fs::remove_file(dir.join(&blob)).unwrap();
+    let output = handroll()
+        .args(["inspect", "layout"])
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("NOT VERIFIED: the blob is not here"));
+
+    for (name, bytes) in [
+        ("empty.tar", &[0; 1024][..]),
+        ("text.tar", b"hello"),
+        ("short.tar.gz", &[0x1f, 0x8b, 8]),
+    ] {
+        write(dir.join(name), bytes);
+        fails(handroll().args(["inspect", name]).current_dir(dir), 3, name);
+    }
+    fails(
+        handroll().args(["inspect", "base"]).current_dir(dir),
+        3,
+        "no image",
+    );
+    fails(
+        handroll().args(["inspect", "missing.tar"]).current_dir(dir),
+        3,
+        "missing.tar",
+    );
+    fails(handroll().args(["inspect"]).current_dir(dir), 2, "IMAGE");
+}

@@ -1,0 +1,109 @@
+//! A containerd of the test's own: its root, state and socket in a temporary directory, gone with the test.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::program;
+
+/// A running containerd.
+pub struct Containerd {
+    directory: TempDir,
+    process: Child,
+}
+
+impl Containerd {
+    /// Starts one and waits until it answers. Needs root.
+    pub fn start() -> Self {
+        let directory = TempDir::new().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let config = format!(
+            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
+             [grpc]\n  address = {:?}\n[plugins.\"io.containerd.internal.v1.opt\"]\n  path = {:?}\n",
+            at("root"),
+            at("state"),
+            at("socket"),
+            at("opt")
+        );
+        fs::write(at("config.toml"), config).unwrap();
+        let log = File::create(at("log")).unwrap();
+        let process = Command::new("containerd")
+            .arg("-c")
+            .arg(at("config.toml"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("containerd is installed");
+        let containerd = Self { directory, process };
+        let start = Instant::now();
+        while !containerd
+            .ctr(&["version"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+        {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "containerd says nothing: {}",
+                containerd.log()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        containerd
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// `ctr` with these arguments.
+    pub fn ctr(&self, arguments: &[&str]) -> Command {
+        let mut command = program("ctr");
+        command
+            .arg("-a")
+            .arg(self.directory.path().join("socket"))
+            .args(["-n", "handroll"])
+            .args(arguments);
+        command
+    }
+
+    /// Imports an archive.
+    pub fn import(&self, archive: &Path) {
+        super::ok(self.ctr(&["images", "import"]).arg(archive));
+    }
+
+    /// The names of all images.
+    pub fn names(&self) -> Vec<String> {
+        super::text(&mut self.ctr(&["images", "ls", "-q"]))
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Runs a container and gives what it printed; with no command, the image's own.
+    pub fn run(&self, image: &str, command: &[&str]) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let id = format!("c{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        super::text(self.ctr(&["run", "--rm", image, &id]).args(command))
+    }
+
+    /// Calls `look` with the image's merged view, as the overlayfs snapshotter mounts it.
+    pub fn mounted<T>(&self, image: &str, look: impl FnOnce(&Path) -> T) -> T {
+        let target = self.directory.path().join("mounted");
+        fs::create_dir_all(&target).unwrap();
+        super::ok(self.ctr(&["images", "mount", image]).arg(&target));
+        let seen = look(&target);
+        super::ok(self.ctr(&["images", "unmount", "--rm"]).arg(&target));
+        seen
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

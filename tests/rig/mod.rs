@@ -1,0 +1,89 @@
+//! What the native tests share: programs that are run, the article's trees, a containerd of their own.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub mod containerd;
+pub mod tree;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The article's time: 2025-01-01 in UTC.
+pub const ARTICLE_TIME: &str = "1735689600";
+
+/// The handroll of this build, without what the environment might say.
+pub fn handroll() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_handroll"));
+    command.env_remove("SOURCE_DATE_EPOCH");
+    command
+}
+
+/// Any program.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.env("TZ", "UTC").env("LC_ALL", "C.UTF-8");
+    command
+}
+
+/// Runs a command that must succeed.
+pub fn ok(command: &mut Command) -> Output {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// Runs a command that must succeed; what it printed.
+pub fn text(command: &mut Command) -> String {
+    String::from_utf8(ok(command).stdout).expect("prints text")
+}
+
+/// Runs a command that must succeed; the JSON that it printed.
+pub fn json(command: &mut Command) -> Value {
+    serde_json::from_slice(&ok(command).stdout).expect("prints JSON")
+}
+
+/// Writes a file and the directories above it.
+pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
+    let path = path.as_ref();
+    fs::create_dir_all(path.parent().expect("a file stands in a directory")).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+/// The small files of the article's two layers in `base/` and `delta/`, without a program. The whiteout is the
+/// empty regular file that the specification asks for.
+pub fn article_files(directory: &Path) {
+    write(directory.join("base/hello.txt"), "hello from base\n");
+    write(directory.join("base/data/config.txt"), "base config\n");
+    write(directory.join("delta/hello.txt"), "hello from delta\n");
+    write(directory.join("delta/data/.wh.config.txt"), "");
+}
+
+/// The article's two layers, with the real busybox.
+pub fn article(directory: &Path) {
+    article_files(directory);
+    let bin = directory.join("base/bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::copy("/bin/busybox", bin.join("busybox")).expect("busybox-static is installed");
+    for name in ["sh", "ls", "cat"] {
+        symlink("busybox", bin.join(name)).unwrap();
+    }
+}
+
+/// The DiffID of a directory by the article's own commands.
+pub fn article_diff_id(directory: &Path) -> String {
+    let script = r#"tar -C "$1" --sort=name --mtime="2025-01-01 00:00:00" --owner=0 --group=0 --numeric-owner -cf - . |
+        sha256sum | cut -d' ' -f1"#;
+    let sum = text(program("sh").args(["-c", script, "sh"]).arg(directory));
+    format!("sha256:{}", sum.trim())
+}

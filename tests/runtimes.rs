@@ -1,0 +1,339 @@
+//! Real runtimes take what handroll writes: containerd with runc, podman, skopeo, umoci.
+//!
+//! Runs as root on Linux with overlayfs. Nothing is skipped: a program that is missing is a failure.
+
+mod rig;
+
+use std::path::{Path, PathBuf};
+
+use rig::containerd::Containerd;
+use rig::{ARTICLE_TIME, article, handroll, json, ok, program, text};
+use tempfile::TempDir;
+
+const NAME: &str = "docker.io/library/handroll:latest";
+
+/// Builds an image of `layers` in a directory; the archive's path.
+fn build(directory: &Path, layers: &[&str], options: &[&str]) -> PathBuf {
+    let archive = directory.join("image.tar");
+    let mut command = handroll();
+    command.arg("build").current_dir(directory);
+    for layer in layers {
+        command.args(["--layer", layer]);
+    }
+    command
+        .args(["--name", "handroll", "--mtime", ARTICLE_TIME])
+        .args(options);
+    ok(command.arg("-o").arg(&archive));
+    archive
+}
+
+fn podman(directory: &Path) -> std::process::Command {
+    let mut command = program("podman");
+    command.arg("--root").arg(directory.join("podman-root"));
+    command
+        .arg("--runroot")
+        .arg(directory.join("podman-run"))
+        .args(["--storage-driver", "vfs"]);
+    command
+}
+
+/// Unpacks an archive to a layout directory.
+fn layout(directory: &Path, archive: &Path) -> PathBuf {
+    let layout = directory.join("layout");
+    std::fs::create_dir_all(&layout).unwrap();
+    ok(program("tar").arg("-C").arg(&layout).arg("-xf").arg(archive));
+    layout
+}
+
+#[test]
+fn the_article_runs_in_containerd() {
+    for compression in ["gzip", "none"] {
+        let directory = TempDir::new().unwrap();
+        article(directory.path());
+        let options = [
+            "--cmd",
+            "/bin/sh",
+            "--cmd",
+            "-c",
+            "--cmd",
+            "cat /hello.txt; ls -a /data",
+            "--compression",
+            compression,
+        ];
+        let archive = build(directory.path(), &["base", "delta"], &options);
+        let containerd = Containerd::start();
+        containerd.import(&archive);
+        assert_eq!(containerd.names(), [NAME], "the name is the canonical one");
+        assert_eq!(
+            containerd.run(NAME, &[]),
+            "hello from delta\n.\n..\n",
+            "the image's own command"
+        );
+        let own = containerd.run(NAME, &["/bin/sh", "-c", "ls /; ls /bin"]);
+        for name in ["bin", "data", "hello.txt", "busybox", "cat", "ls", "sh"] {
+            assert!(own.lines().any(|line| line == name), "{name} in {own}");
+        }
+    }
+}
+
+#[test]
+fn the_sample_program_runs_with_nothing_added() {
+    let directory = TempDir::new().unwrap();
+    rig::article_files(directory.path());
+    let bin = directory.path().join("base/bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sample/show-amd64");
+    std::fs::copy(program, bin.join("show")).unwrap();
+    ok(rig::program("chmod").arg("755").arg(bin.join("show")));
+    let archive = build(directory.path(), &["base", "delta"], &["--cmd", "/bin/show"]);
+    let containerd = Containerd::start();
+    containerd.import(&archive);
+    let printed = containerd.run(NAME, &[]);
+    assert!(printed.starts_with("hello from delta\n"), "{printed}");
+    assert!(!printed.contains("config.txt"), "{printed}");
+}
+
+#[test]
+fn every_field_of_the_configuration_reaches_the_process() {
+    let directory = TempDir::new().unwrap();
+    article(directory.path());
+    rig::write(
+        directory.path().join("base/etc/passwd"),
+        "root:x:0:0::/:/bin/sh\nme:x:1234:4321::/srv:/bin/sh\n",
+    );
+    rig::write(directory.path().join("base/etc/group"), "us:x:77:\n");
+    let script = "busybox id -u; busybox id -g; echo $KEY; busybox pwd";
+    let options = [
+        "--entrypoint",
+        "sh",
+        "--entrypoint",
+        "-c",
+        "--cmd",
+        script,
+        "--env",
+        "KEY=a value",
+        "--env",
+        "PATH=/bin",
+        "--user",
+        "me:us",
+        "--working-dir",
+        "/data",
+        "--label",
+        "a=b",
+        "--expose",
+        "80/tcp",
+        "--volume",
+        "/data",
+        "--stop-signal",
+        "SIGTERM",
+        "--author",
+        "me",
+        "--created",
+        "2025-01-01T00:00:00Z",
+    ];
+    let archive = build(directory.path(), &["base", "delta"], &options);
+    let containerd = Containerd::start();
+    containerd.import(&archive);
+    assert_eq!(containerd.run(NAME, &[]), "1234\n77\na value\n/data\n");
+    let inspected = json(
+        program("skopeo")
+            .args(["inspect", "--config"])
+            .arg(of("oci-archive", &archive)),
+    );
+    assert_eq!(inspected["author"], "me");
+    assert_eq!(inspected["created"], "2025-01-01T00:00:00Z");
+    let config = &inspected["config"];
+    assert_eq!(config["Labels"]["a"], "b");
+    assert_eq!(config["StopSignal"], "SIGTERM");
+    assert_eq!(config["WorkingDir"], "/data");
+    assert!(config["ExposedPorts"]["80/tcp"].is_object() && config["Volumes"]["/data"].is_object());
+}
+
+fn of(transport: &str, path: &Path) -> String {
+    format!("{transport}:{}", path.display())
+}
+
+#[test]
+fn podman_loads_it_under_its_name() {
+    let directory = TempDir::new().unwrap();
+    article(directory.path());
+    for compression in ["gzip", "none"] {
+        let archive = build(
+            directory.path(),
+            &["base", "delta"],
+            &["--cmd", "/bin/sh", "--compression", compression],
+        );
+        let loaded = text(podman(directory.path()).args(["load", "-i"]).arg(&archive));
+        assert_eq!(loaded.trim(), format!("Loaded image: {NAME}"));
+        let inspected = json(podman(directory.path()).args(["image", "inspect", NAME]));
+        assert_eq!(inspected[0]["Config"]["Cmd"][0], "/bin/sh");
+    }
+}
+
+#[test]
+fn skopeo_reads_and_copies_both_faces_of_the_archive() {
+    let directory = TempDir::new().unwrap();
+    article(directory.path());
+    for compression in ["gzip", "none"] {
+        let archive = build(
+            directory.path(),
+            &["base", "delta"],
+            &["--cmd", "/bin/sh", "--compression", compression],
+        );
+        let own = json(handroll().args(["inspect", "--json"]).arg(&archive));
+        let own = &own["images"][0];
+        for transport in ["oci-archive", "docker-archive"] {
+            let source = of(transport, &archive);
+            let inspected = json(program("skopeo").args(["inspect", &source]));
+            assert_eq!(inspected["Architecture"], "amd64");
+            if transport == "oci-archive" {
+                assert_eq!(inspected["Digest"], own["manifest_digest"]);
+                assert_eq!(inspected["Layers"][1], own["layers"][1]["digest"]);
+            }
+            for target in ["oci-archive", "docker-archive"] {
+                let copy = directory.path().join("copy.tar");
+                let _ = std::fs::remove_file(&copy);
+                let name = if target == "docker-archive" {
+                    ":copy:latest"
+                } else {
+                    ""
+                };
+                ok(program("skopeo")
+                    .args(["copy", &source])
+                    .arg(of(target, &copy) + name));
+                // And handroll reads what skopeo writes.
+                let again = json(handroll().args(["inspect", "--json"]).arg(&copy));
+                let again = &again["images"][0];
+                for index in 0..2 {
+                    assert_eq!(again["layers"][index]["diff_id"], own["layers"][index]["diff_id"]);
+                    assert_eq!(again["layers"][index]["verified"], true);
+                }
+            }
+        }
+        // The tag is found as a tag.
+        ok(program("skopeo").args(["inspect", &(of("oci-archive", &archive) + ":latest")]));
+    }
+}
+
+/// A base and a delta with everything that a layer can hold, made by the shell.
+fn everything(directory: &Path) {
+    let script = r#"
+        set -e; umask 022; mkdir base delta; cd base
+        mkdir -p keep gone/deep replaced/old links dev 'sp ace' sticky other
+        echo keep > keep/file; echo x > gone/deep/x; echo old > replaced/old/file; echo o > replaced/top
+        echo one > links/a; ln links/a links/b; ln links/a other/c; ln -s a links/s; ln -s /nowhere links/dangling
+        mknod dev/null c 1 3; mknod dev/loop b 7 0; mkfifo dev/pipe
+        echo s > sticky/su; chmod 4755 sticky/su; chmod 1777 sticky; chmod 0 keep/file
+        echo space > 'sp ace/new
+line'; printf x > "$(printf 'byte\377')"; echo f > becomes-dir; mkdir -p becomes-file/d; ln -s keep becomes-real
+        echo long > "$(printf 'n%.0s' $(seq 255))"
+        mkdir -p "$(printf 'd%.0s/' $(seq 90))"; echo deep > "$(printf 'd%.0s/' $(seq 90))file"
+        cd ../delta
+        mkdir -p replaced links becomes-dir becomes-real keep; echo new > replaced/new; echo inner > becomes-dir/inner
+        echo file > becomes-file; chmod 700 keep; echo again > links/a; ln links/a links/z
+    "#;
+    ok(program("sh").args(["-c", script]).current_dir(directory));
+}
+
+#[test]
+fn containerd_and_umoci_unpack_what_was_meant() {
+    let directory = TempDir::new().unwrap();
+    everything(directory.path());
+    let options = [
+        "--whiteout",
+        "/gone",
+        "--whiteout",
+        "other/c",
+        "--opaque",
+        "/replaced",
+    ];
+    for compression in ["gzip", "none"] {
+        let archive = build(
+            directory.path(),
+            &["base", "delta"],
+            &[&options[..], &["--compression", compression]].concat(),
+        );
+        let layout = layout(directory.path(), &archive);
+        let bundle = directory.path().join("bundle");
+        ok(program("umoci")
+            .args(["unpack", "--image"])
+            .arg(of_tag(&layout))
+            .arg(&bundle));
+        let by_umoci = rig::tree::describe(&bundle.join("rootfs"));
+        let containerd = Containerd::start();
+        containerd.import(&archive);
+        let by_containerd = containerd.mounted(NAME, rig::tree::describe);
+        for (path, line) in &by_containerd {
+            assert_eq!(by_umoci.get(path), Some(line), "{path}");
+        }
+        assert_eq!(by_umoci.len(), by_containerd.len());
+        let has = |path: &str, start: &str| {
+            let line = by_containerd.get(path).unwrap_or_else(|| panic!("no {path}"));
+            assert!(line.starts_with(start), "{path}: {line}");
+        };
+        for gone in [
+            "gone",
+            "other/c",
+            "replaced/old",
+            "replaced/top",
+            "becomes-file/d",
+        ] {
+            assert!(!by_containerd.contains_key(gone), "{gone}");
+        }
+        let time = ARTICLE_TIME;
+        has("replaced/new", "file ");
+        has("becomes-dir/inner", "file ");
+        has("becomes-real", &format!("directory 755 0:0 {time}"));
+        has("becomes-file", "file ");
+        has("keep", "directory 700");
+        has("keep/file", "file ");
+        has("dev/null", &format!("char 0x103 644 0:0 {time}"));
+        has("dev/loop", "block 0x700");
+        has("dev/pipe", "fifo");
+        has("sticky", "directory 1777");
+        has("sticky/su", "file ");
+        assert!(by_containerd["sticky/su"].contains(" 4755 "));
+        assert!(by_containerd["links/z"].ends_with(" = links/a"));
+        assert!(
+            !by_containerd["links/b"].contains('='),
+            "its other names were replaced or deleted"
+        );
+        has("byte\\xff", "file ");
+        has("sp ace/new\\x0aline", "file ");
+        std::fs::remove_dir_all(&bundle).unwrap();
+        std::fs::remove_dir_all(&layout).unwrap();
+    }
+}
+
+fn of_tag(layout: &Path) -> String {
+    format!("{}:latest", layout.display())
+}
+
+#[test]
+fn a_layout_directory_is_what_the_archive_holds() {
+    let directory = TempDir::new().unwrap();
+    article(directory.path());
+    let archive = build(directory.path(), &["base", "delta"], &["--cmd", "/bin/sh"]);
+    let unpacked = layout(directory.path(), &archive);
+    let mut command = handroll();
+    command.args([
+        "build", "--layer", "base", "--layer", "delta", "--name", "handroll", "--cmd", "/bin/sh",
+    ]);
+    ok(command
+        .args(["--mtime", ARTICLE_TIME, "-o", "direct/"])
+        .current_dir(directory.path()));
+    ok(program("diff")
+        .arg("-r")
+        .arg(&unpacked)
+        .arg(directory.path().join("direct")));
+    let bundle = directory.path().join("bundle");
+    ok(program("umoci")
+        .args(["unpack", "--image"])
+        .arg(of_tag(&directory.path().join("direct")))
+        .arg(&bundle));
+    assert_eq!(
+        std::fs::read_to_string(bundle.join("rootfs/hello.txt")).unwrap(),
+        "hello from delta\n"
+    );
+    assert_eq!(std::fs::read_dir(bundle.join("rootfs/data")).unwrap().count(), 0);
+}
