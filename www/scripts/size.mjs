@@ -11,10 +11,15 @@ const gzipped = (file) => gzipSync(readFileSync(join(dist, file)), { level: 9 })
 
 // First load is what index.html names, the worker, and the worker's wasm. The rest is fetched when it is used.
 const html = readFileSync(join(dist, 'index.html'), 'utf8');
-const first = assets.filter((name) => html.includes(name) || /^worker-.*\.js$/.test(name) || name.endsWith('.wasm'));
+const first = assets.filter(
+  (name) => html.includes(name) || /^worker-.*\.js$/.test(name) || name.endsWith('.wasm'),
+);
 
 const kinds = {
-  'HTML and CSS': ['index.html', ...first.filter((name) => name.endsWith('.css')).map((name) => `assets/${name}`)],
+  'HTML and CSS': [
+    'index.html',
+    ...first.filter((name) => name.endsWith('.css')).map((name) => `assets/${name}`),
+  ],
   JS: first.filter((name) => name.endsWith('.js')).map((name) => `assets/${name}`),
   wasm: first.filter((name) => name.endsWith('.wasm')).map((name) => `assets/${name}`),
 };
@@ -30,5 +35,7 @@ for (const [kind, files] of Object.entries(kinds)) {
   );
 }
 const later = assets.filter((name) => !first.includes(name)).map((name) => `assets/${name}`);
-console.log(`later         ${(later.reduce((sum, file) => sum + gzipped(file), 0) / 1000).toFixed(1).padStart(7)} kB in ${later.length} files`);
+console.log(
+  `later         ${(later.reduce((sum, file) => sum + gzipped(file), 0) / 1000).toFixed(1).padStart(7)} kB in ${later.length} files`,
+);
 process.exitCode = over ? 1 : 0;

@@ -16,5 +16,7 @@ test('a panic shows a dialog, and the work is still there', async ({ page }) => 
   await expect(page.getByRole('textbox', { name: 'Contents of /hello.txt' })).toContainText('precious');
   // And it goes on: undo knows what was done.
   await page.getByRole('button', { name: 'Undo' }).click();
-  await expect(page.getByRole('textbox', { name: 'Contents of /hello.txt' })).toContainText('hello from delta');
+  await expect(page.getByRole('textbox', { name: 'Contents of /hello.txt' })).toContainText(
+    'hello from delta',
+  );
 });

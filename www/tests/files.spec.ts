@@ -51,11 +51,15 @@ test('a dropped folder comes with its empty directories, and programs may run', 
 
 test('picked files', async ({ page }) => {
   await open(page, '#files?layer=2');
-  await page.getByRole('region', { name: /^Files of/ }).locator('input[type=file]').first().setInputFiles({
-    name: 'tool',
-    mimeType: 'application/octet-stream',
-    buffer: Buffer.from('\x7fELF\x02\x01\x01 and so on', 'latin1'),
-  });
+  await page
+    .getByRole('region', { name: /^Files of/ })
+    .locator('input[type=file]')
+    .first()
+    .setInputFiles({
+      name: 'tool',
+      mimeType: 'application/octet-stream',
+      buffer: Buffer.from('\x7fELF\x02\x01\x01 and so on', 'latin1'),
+    });
   await expect(treeRow(page, '/tool')).toContainText('-rwxr-xr-x');
 });
 
@@ -70,7 +74,9 @@ test('what is saved hashes to what is shown', async ({ page }) => {
   }
   const tar = await download(page, () => page.getByRole('button', { name: /save the tar of delta/ }).click());
   expect(sha256(tar.bytes)).toBe(shown['diff:2']);
-  const blob = await download(page, () => page.getByRole('button', { name: /save the blob of delta/ }).click());
+  const blob = await download(page, () =>
+    page.getByRole('button', { name: /save the blob of delta/ }).click(),
+  );
   expect(sha256(blob.bytes)).toBe(shown['blob:2']);
   await page.getByRole('button', { name: 'Close' }).click();
   const file = await download(page, () => page.getByRole('button', { name: 'Save', exact: true }).click());

@@ -1,7 +1,9 @@
 /** The article's image is there at first paint, with the digests that never change. */
 import { expect, test } from '@playwright/test';
 import { digests, open, rail, settled, tab } from './page';
-import golden from './golden.json' with { type: 'json' };
+import data from './golden.json' with { type: 'json' };
+
+const golden: Record<'amd64' | 'arm64', Record<string, string>> = data;
 
 test('shows the sample with its known digests', async ({ page }) => {
   await open(page);
@@ -14,9 +16,9 @@ test('the program follows the platform', async ({ page }) => {
   await open(page);
   await page.getByLabel('Platform').selectOption('linux/arm64');
   await expect(page.getByLabel('Platform')).toHaveValue('linux/arm64');
-  await expect.poll(() => rail(page).locator('[data-card="diff:1"] [data-digest]').getAttribute('data-digest')).toBe(
-    golden.arm64['diff:1'],
-  );
+  await expect
+    .poll(() => rail(page).locator('[data-card="diff:1"] [data-digest]').getAttribute('data-digest'))
+    .toBe(golden.arm64['diff:1']);
   await settled(page);
   expect(await digests(page)).toEqual(golden.arm64);
 });
@@ -42,7 +44,10 @@ test('the documents hold the digests that the rail shows', async ({ page }) => {
     for (const card of holds) await expect(json.locator(`[data-digest="${shown[card]}"]`)).toHaveCount(1);
   }
   // A digest leads to what it names.
-  await page.getByRole('region', { name: /laid out$/ }).locator(`[data-digest="${shown.manifest}"]`).click();
+  await page
+    .getByRole('region', { name: /laid out$/ })
+    .locator(`[data-digest="${shown.manifest}"]`)
+    .click();
   await expect(page).toHaveURL(/doc=manifest/);
 });
 

@@ -58,7 +58,12 @@ export function treeRow(page: Page, path: string): Locator {
 }
 
 /** Makes an entry by the menu and the form. */
-export async function make(page: Page, kind: string, path: string, target?: { label: string; value: string }) {
+export async function make(
+  page: Page,
+  kind: string,
+  path: string,
+  target?: { label: string; value: string },
+) {
   await page.getByRole('button', { name: 'New…' }).click();
   await page.getByRole('menuitem', { name: kind }).click();
   const form = page.getByRole('form');

@@ -69,7 +69,11 @@ test('a layer file that is no tar', async ({ page }) => {
   await page
     .getByRole('region', { name: 'Layers' })
     .locator('input[type=file]')
-    .setInputFiles({ name: 'not.tar', mimeType: 'application/x-tar', buffer: Buffer.from('this is no tar'.repeat(99)) });
+    .setInputFiles({
+      name: 'not.tar',
+      mimeType: 'application/x-tar',
+      buffer: Buffer.from('this is no tar'.repeat(99)),
+    });
   await expect(page.getByRole('status').filter({ hasText: /tar/ }).first()).toBeVisible();
   await expect(page.getByRole('group', { name: /^Layer C/ })).toHaveCount(0);
 });

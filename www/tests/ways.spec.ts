@@ -12,7 +12,9 @@ test('Back works, and a place can be linked to', async ({ page }) => {
   await page.goBack();
   await expect(page.getByRole('tab', { name: 'Files' })).toHaveAttribute('aria-selected', 'true');
   await page.goBack();
-  await expect(page.getByRole('region', { name: 'Inspector' }).getByRole('heading').first()).toHaveText('/hello.txt');
+  await expect(page.getByRole('region', { name: 'Inspector' }).getByRole('heading').first()).toHaveText(
+    '/hello.txt',
+  );
   await page.goBack();
   await expect(page.getByRole('tab', { name: 'Stack' })).toHaveAttribute('aria-selected', 'true');
   await page.goto('about:blank');
@@ -65,7 +67,12 @@ async function gate(page: Page) {
 for (const colorScheme of ['light', 'dark'] as const) {
   test.describe(`no barriers, ${colorScheme}`, () => {
     test.use({ colorScheme });
-    for (const hash of ['', '#files?layer=1&path=/bin/show', '#merged?path=/hello.txt', '#documents?doc=manifest']) {
+    for (const hash of [
+      '',
+      '#files?layer=1&path=/bin/show',
+      '#merged?path=/hello.txt',
+      '#documents?doc=manifest',
+    ]) {
       test(hash || 'sheets', async ({ page }) => {
         await open(page, hash);
         await gate(page);

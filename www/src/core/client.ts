@@ -54,7 +54,8 @@ export class Client {
     this.#waiting.clear();
     const worker = new Worker(workerAddress(), { type: 'module', name: 'core' });
     worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
-    worker.onerror = (event) => this.listener.panic({ call: null, message: event.message || 'the worker failed' });
+    worker.onerror = (event) =>
+      this.listener.panic({ call: null, message: event.message || 'the worker failed' });
     this.#worker = worker;
   }
 

@@ -1,5 +1,16 @@
 /** What the page and the worker post to each other. The worker adds nothing to the core but the loop. */
-import type { Answers, CoreError, Export, ImageId, Operation, Overview, Path, Query, SourceId, Action } from './protocol';
+import type {
+  Answers,
+  CoreError,
+  Export,
+  ImageId,
+  Operation,
+  Overview,
+  Path,
+  Query,
+  SourceId,
+  Action,
+} from './protocol';
 
 /** Everything that is needed to make a session again in a new worker. */
 export interface Replay {

@@ -2,6 +2,8 @@
 export interface Debounced<A extends unknown[]> {
   (...args: A): void;
   flush(): void;
+  /** Is a call waiting for its pause to end? */
+  pending(): boolean;
 }
 
 export function debounce<A extends unknown[]>(run: (...args: A) => void, pause: number): Debounced<A> {
@@ -18,5 +20,5 @@ export function debounce<A extends unknown[]>(run: (...args: A) => void, pause: 
     clearTimeout(timer);
     timer = setTimeout(flush, pause);
   };
-  return Object.assign(call, { flush });
+  return Object.assign(call, { flush, pending: () => last !== null });
 }

@@ -16,7 +16,15 @@ export function tokenize(text: string): Token[] {
   while (TOKEN.lastIndex < text.length) {
     const match = TOKEN.exec(text);
     if (!match) return [{ type: 'word', text }];
-    const type: TokenType = match[1] ? 'string' : match[2] ? 'number' : match[3] ? 'word' : match[4] ? 'mark' : 'space';
+    const type: TokenType = match[1]
+      ? 'string'
+      : match[2]
+        ? 'number'
+        : match[3]
+          ? 'word'
+          : match[4]
+            ? 'mark'
+            : 'space';
     tokens.push({ type, text: match[0] });
   }
   tokens.forEach((token, i) => {

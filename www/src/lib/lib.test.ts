@@ -91,7 +91,12 @@ it('keeps a view and its parameters in the hash', () => {
 
 describe('JSON', () => {
   const text = '{"a":[1,-2.5e3,{}],"b":"x\\"y","c":null,"d":[]}\n';
-  it('loses no byte', () => expect(tokenize(text).map((token) => token.text).join('')).toBe(text));
+  it('loses no byte', () =>
+    expect(
+      tokenize(text)
+        .map((token) => token.text)
+        .join(''),
+    ).toBe(text));
   it('tells keys from strings', () => {
     expect(
       tokenize(text)
@@ -113,7 +118,11 @@ describe('bytes', () => {
   it('shows sixteen on a line', () => {
     const lines = hexLines(new Uint8Array([0x7f, 0x45, ...new Array(15).fill(0x41)]));
     expect(lines).toHaveLength(2);
-    expect(lines[0]).toEqual({ offset: '00000000', pairs: '7f 45' + ' 41'.repeat(14), text: '·E' + 'A'.repeat(14) });
+    expect(lines[0]).toEqual({
+      offset: '00000000',
+      pairs: '7f 45' + ' 41'.repeat(14),
+      text: '·E' + 'A'.repeat(14),
+    });
     expect(lines[1]!.offset).toBe('00000010');
   });
   it('knows text from the rest', () => {
@@ -126,10 +135,10 @@ describe('bytes', () => {
 });
 
 describe('command lines', () => {
-  it.each([
-    [['/bin/sh', '-c', 'echo "a b"; ls']],
-    [["it's", '', 'back\\slash', 'new\nline']],
-    [[]],
-  ])('%j survives', (words) => expect(splitWords(joinWords(words))).toEqual(words));
-  it('takes both quotes', () => expect(splitWords(`a 'b c' "d \\"e" f\\ g`)).toEqual(['a', 'b c', 'd "e', 'f g']));
+  it.each([[['/bin/sh', '-c', 'echo "a b"; ls']], [["it's", '', 'back\\slash', 'new\nline']], [[]]])(
+    '%j survives',
+    (words) => expect(splitWords(joinWords(words))).toEqual(words),
+  );
+  it('takes both quotes', () =>
+    expect(splitWords(`a 'b c' "d \\"e" f\\ g`)).toEqual(['a', 'b c', 'd "e', 'f g']));
 });

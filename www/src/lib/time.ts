@@ -16,7 +16,9 @@ export function parseTime(text: string): Instant | null {
   const trimmed = text.trim();
   const epoch = /^@(-?\d{1,15})(?:\.(\d{1,9}))?$/.exec(trimmed);
   if (epoch) return { seconds: Number(epoch[1]), nanos: nanosOf(epoch[2]) };
-  const match = /^(-?\d{4,6}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?\s*(?:UTC|Z)?$/i.exec(trimmed);
+  const match = /^(-?\d{4,6}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?\s*(?:UTC|Z)?$/i.exec(
+    trimmed,
+  );
   if (!match) return null;
   const millis = Date.parse(`${match[1]}T${match[2] ?? '00:00'}:${match[3] ?? '00'}Z`);
   return Number.isNaN(millis) ? null : { seconds: millis / 1000, nanos: nanosOf(match[4]) };

@@ -26,7 +26,9 @@ export function splitWords(line: string): string[] {
 }
 
 export function joinWords(words: string[]): string {
-  return words.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`)).join(' ');
+  return words
+    .map((word) => (/^[^\s"'\\]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`))
+    .join(' ');
 }
 
 /** One thing a line, blank lines left out. */

@@ -116,7 +116,9 @@ export async function takeFiles(layer: number, directory: string, dropped: Dropp
   if (!(await attempt({ op: 'group', label, actions }))) return;
   notices.say(
     `${label}. A browser tells no permissions: ` +
-      (executable ? `${executable} that begin as a program or script got 0755, the others 0644.` : 'they got 0644.'),
+      (executable
+        ? `${executable} that begin as a program or script got 0755, the others 0644.`
+        : 'they got 0644.'),
   );
   const first = dropped[0]!.path;
   await reveal(join(directory, byteText(first)), layer);

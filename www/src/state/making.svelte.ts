@@ -1,14 +1,6 @@
 /** The little form that makes, moves or finds something: one at a time, opened from many places. */
 export type Task =
-  | 'file'
-  | 'directory'
-  | 'symlink'
-  | 'hard_link'
-  | 'whiteout'
-  | 'device'
-  | 'rename'
-  | 'copy'
-  | 'find';
+  'file' | 'directory' | 'symlink' | 'hard_link' | 'whiteout' | 'device' | 'rename' | 'copy' | 'find';
 
 class Making {
   task = $state<Task | null>(null);

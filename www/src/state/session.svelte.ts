@@ -60,7 +60,10 @@ class Session {
 
   /** Does it, or gives the reason why not; what is refused has changed nothing. */
   async apply(action: Action, says?: string): Promise<CoreError | null> {
-    return this.applyOperation({ time: settings.times === 'now' ? now() : PINNED, caller: CALLER, action }, says);
+    return this.applyOperation(
+      { time: settings.times === 'now' ? now() : PINNED, caller: CALLER, action },
+      says,
+    );
   }
 
   async applyOperation(operation: Operation, says?: string): Promise<CoreError | null> {
@@ -170,7 +173,9 @@ function describe(operation: Operation | undefined): string | null {
   if (!operation) return null;
   const { action } = operation;
   if (action.op === 'group') return action.label;
-  return 'path' in action ? `${action.op.replaceAll('_', ' ')} ${action.path}` : action.op.replaceAll('_', ' ');
+  return 'path' in action
+    ? `${action.op.replaceAll('_', ' ')} ${action.path}`
+    : action.op.replaceAll('_', ' ');
 }
 
 /** The core's reason; what is no reason is thrown on. */

@@ -37,7 +37,10 @@ export function tools(reference: Reference, file: string): Tool[] {
       commands: [
         { does: 'import', line: `docker load -i ${file}` },
         { does: 'run', line: `docker run --rm -it ${familiar}` },
-        { does: 'push', line: `docker tag ${familiar} registry.example/${named} && docker push registry.example/${named}` },
+        {
+          does: 'push',
+          line: `docker tag ${familiar} registry.example/${named} && docker push registry.example/${named}`,
+        },
       ],
       checked: false,
     },
@@ -60,7 +63,10 @@ export function tools(reference: Reference, file: string): Tool[] {
       commands: [
         { does: 'import', line: `sudo nerdctl load -i ${file}` },
         { does: 'run', line: `sudo nerdctl run --rm -it ${familiar}` },
-        { does: 'push', line: `sudo nerdctl tag ${familiar} registry.example/${named} && sudo nerdctl push registry.example/${named}` },
+        {
+          does: 'push',
+          line: `sudo nerdctl tag ${familiar} registry.example/${named} && sudo nerdctl push registry.example/${named}`,
+        },
       ],
       checked: false,
     },
@@ -70,7 +76,10 @@ export function tools(reference: Reference, file: string): Tool[] {
       calls: canonical,
       commands: [
         { does: 'import', line: `kind load image-archive ${file}` },
-        { does: 'run', line: `kubectl run demo --rm -it --restart=Never --image-pull-policy=Never --image=${canonical}` },
+        {
+          does: 'run',
+          line: `kubectl run demo --rm -it --restart=Never --image-pull-policy=Never --image=${canonical}`,
+        },
       ],
       checked: false,
     },
@@ -80,7 +89,10 @@ export function tools(reference: Reference, file: string): Tool[] {
       calls: canonical,
       commands: [
         { does: 'import', line: `sudo k3s ctr images import ${file}` },
-        { does: 'run', line: `sudo k3s kubectl run demo --rm -it --restart=Never --image-pull-policy=Never --image=${canonical}` },
+        {
+          does: 'run',
+          line: `sudo k3s kubectl run demo --rm -it --restart=Never --image-pull-policy=Never --image=${canonical}`,
+        },
       ],
       checked: false,
     },
