@@ -92,17 +92,15 @@ const RUST_PROGRAMS: &[Need] = &[
     need("ld.lld-19", "lld-19"),
     need("qemu-aarch64-static", "qemu-user-static"),
     need("containerd", "containerd"),
+    need("ctr", "containerd"),
     need("runc", "runc"),
     need("skopeo", "skopeo"),
     need("umoci", "umoci"),
     need("podman", "podman"),
     need("busybox", "busybox-static"),
-    need("jq", "jq"),
     need("setfattr", "attr"),
     need("tar", "tar"),
     need("gzip", "gzip"),
-    need("zstd", "zstd"),
-    need("python3", "python3"),
 ];
 
 const BROWSER: &[Need] = &[
