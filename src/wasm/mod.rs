@@ -28,24 +28,23 @@ struct CoreError<'a> {
 }
 
 fn thrown(code: &str, message: String) -> JsValue {
-    to_js(&CoreError { code, message }).unwrap_or(JsValue::NULL)
+    serde_wasm_bindgen::to_value(&CoreError { code, message }).unwrap_or(JsValue::NULL)
 }
 
 fn refused(error: WorkbenchError) -> JsValue {
     thrown(error.code(), error.to_string())
 }
 
+/// Values cross as JSON: the core reads and writes it anyway, for recipes, so that this costs no code for a
+/// second form, and no more time.
 fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
-    let serializer = serde_wasm_bindgen::Serializer::new()
-        .serialize_maps_as_objects(true)
-        .serialize_missing_as_null(true);
-    value
-        .serialize(&serializer)
-        .map_err(|error| JsValue::from_str(&error.to_string()))
+    let text = serde_json::to_string(value).map_err(|error| JsValue::from_str(&error.to_string()))?;
+    js_sys::JSON::parse(&text)
 }
 
 fn from_js<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
-    serde_wasm_bindgen::from_value(value).map_err(|error| thrown("bad_request", error.to_string()))
+    let text = String::from(js_sys::JSON::stringify(&value)?);
+    serde_json::from_slice(text.as_bytes()).map_err(|error| thrown("bad_request", error.to_string()))
 }
 
 /// Sends the text of a panic to the console before the trap that follows it.
