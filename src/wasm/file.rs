@@ -1,7 +1,7 @@
 //! A browser's `File` as a source. A source must be `Send`, which a JavaScript object is not: the files stand
 //! in a table of this thread, and a source holds a number.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use wasm_bindgen::{JsCast, JsValue};
@@ -11,6 +11,8 @@ use crate::content::{ContentError, Source, WINDOW};
 
 thread_local! {
     static FILES: RefCell<BTreeMap<u64, web_sys::File>> = const { RefCell::new(BTreeMap::new()) };
+    /// Numbers are used once: what is cached under one must never be another file's.
+    static NEXT: Cell<u64> = const { Cell::new(1) };
     /// The window that was read last: a read costs about a millisecond, however small it is.
     static LAST: RefCell<Option<Window>> = const { RefCell::new(None) };
 }
@@ -31,11 +33,8 @@ pub struct FileSource {
 impl FileSource {
     pub fn new(file: web_sys::File) -> Self {
         let (name, length) = (file.name(), file.size() as u64);
-        let id = FILES.with_borrow_mut(|files| {
-            let id = files.last_key_value().map_or(1, |(last, _)| last + 1);
-            files.insert(id, file);
-            id
-        });
+        let id = NEXT.replace(NEXT.get() + 1);
+        FILES.with_borrow_mut(|files| files.insert(id, file));
         Self { id, name, length }
     }
 
