@@ -18,7 +18,9 @@ fn json(text: &str) -> JsValue {
 
 /// Calls the body of a JavaScript function with one argument, and waits for what it promises.
 async fn ask(body: &str, argument: &JsValue) -> JsValue {
-    let answer = Function::new_with_args("it", body).call1(&JsValue::NULL, argument).unwrap();
+    let answer = Function::new_with_args("it", body)
+        .call1(&JsValue::NULL, argument)
+        .unwrap();
     JsFuture::from(Promise::resolve(&answer)).await.unwrap()
 }
 
@@ -33,7 +35,8 @@ async fn bytes_of(blob: &JsValue) -> JsValue {
 }
 
 fn apply(session: &mut Session, action: JsValue) -> Result<(), JsValue> {
-    let operation = json(r#"{"time":{"seconds":1735689600,"nanos":0},"caller":{"uid":0,"gid":0,"umask":18}}"#);
+    let operation =
+        json(r#"{"time":{"seconds":1735689600,"nanos":0},"caller":{"uid":0,"gid":0,"umask":18}}"#);
     Reflect::set(&operation, &"action".into(), &action).unwrap();
     session.apply(operation)
 }
@@ -47,11 +50,15 @@ fn sample() -> Session {
 }
 
 fn get(value: &JsValue, path: &str) -> JsValue {
-    path.split('.').fold(value.clone(), |value, key| Reflect::get(&value, &key.into()).unwrap())
+    path.split('.').fold(value.clone(), |value, key| {
+        Reflect::get(&value, &key.into()).unwrap()
+    })
 }
 
 fn text(value: &JsValue, path: &str) -> String {
-    get(value, path).as_string().unwrap_or_else(|| panic!("{path} is no text"))
+    get(value, path)
+        .as_string()
+        .unwrap_or_else(|| panic!("{path} is no text"))
 }
 
 fn overview(session: &mut Session) -> JsValue {
@@ -64,19 +71,33 @@ fn code(error: &JsValue) -> String {
 
 /// A File of `length` bytes that follow from their place.
 fn file(name: &str, length: u32) -> (web_sys::File, Uint8Array) {
-    let bytes: Vec<u8> = (0..length).map(|n| (n.wrapping_mul(2654435761) >> 13) as u8).collect();
+    let bytes: Vec<u8> = (0..length)
+        .map(|n| (n.wrapping_mul(2654435761) >> 13) as u8)
+        .collect();
     let bytes = Uint8Array::from(&bytes[..]);
-    (web_sys::File::new_with_u8_array_sequence(&Array::of1(&bytes), name).unwrap(), bytes)
+    (
+        web_sys::File::new_with_u8_array_sequence(&Array::of1(&bytes), name).unwrap(),
+        bytes,
+    )
 }
 
 #[wasm_bindgen_test]
 fn the_sample_has_the_same_digests_as_natively() {
     let mut session = sample();
     let view = get(&overview(&mut session), "images.0");
-    let digests = ["documents.config.digest", "documents.manifest.digest", "layers.0.blob.diff_id",
-        "layers.0.blob.digest", "layers.1.blob.diff_id", "layers.1.blob.digest"];
+    let digests = [
+        "documents.config.digest",
+        "documents.manifest.digest",
+        "layers.0.blob.diff_id",
+        "layers.0.blob.digest",
+        "layers.1.blob.diff_id",
+        "layers.1.blob.digest",
+    ];
     let digests: Vec<String> = digests.iter().map(|path| text(&view, path)).collect();
-    assert_eq!(digests, include_str!("golden/sample.txt").lines().collect::<Vec<_>>());
+    assert_eq!(
+        digests,
+        include_str!("golden/sample.txt").lines().collect::<Vec<_>>()
+    );
 }
 
 #[wasm_bindgen_test]
@@ -86,7 +107,10 @@ async fn digests_are_those_of_subtle_crypto() {
     for layer in 0..2 {
         let blob = get(&view, &format!("layers.{layer}.blob"));
         let id = get(&view, &format!("layers.{layer}.id")).as_f64().unwrap();
-        for (export, digest, size) in [("layer_tar", "diff_id", "diff_size"), ("layer_blob", "digest", "size")] {
+        for (export, digest, size) in [
+            ("layer_tar", "diff_id", "diff_size"),
+            ("layer_blob", "digest", "size"),
+        ] {
             let what = json(&format!(r#"{{"export":"{export}","layer":{id}}}"#));
             let exported = session.export(what).unwrap();
             assert_eq!(exported.size(), get(&blob, size).as_f64().unwrap());
@@ -94,7 +118,9 @@ async fn digests_are_those_of_subtle_crypto() {
         }
     }
     for document in ["config", "manifest", "index", "oci-layout", "manifest.json"] {
-        let query = json(&format!(r#"{{"query":"document","image":1,"document":"{document}"}}"#));
+        let query = json(&format!(
+            r#"{{"query":"document","image":1,"document":"{document}"}}"#
+        ));
         let answer = session.query(query).unwrap();
         let bytes = ask("return new TextEncoder().encode(it)", &get(&answer, "text")).await;
         assert_eq!(subtle(&bytes).await, text(&answer, "digest"), "{document}");
@@ -107,18 +133,24 @@ async fn the_browser_inflates_what_we_deflated() {
     let (big, _) = file("big", 3_000_000);
     session.open_source(1, big);
     let content = r#"{"source":1,"offset":5,"length":2900000}"#;
-    let make = format!(r#"{{"op":"make","layer":2,"path":"/big","entry":{{"kind":"file","content":{content}}}}}"#);
+    let make =
+        format!(r#"{{"op":"make","layer":2,"path":"/big","entry":{{"kind":"file","content":{content}}}}}"#);
     apply(&mut session, json(&make)).unwrap();
     let mut steps = 0;
     while session.step(64) {
         steps += 1;
     }
     assert!(steps > 10, "work comes in steps: {steps}");
-    let blob = session.export(json(r#"{"export":"layer_blob","layer":2}"#)).unwrap();
+    let blob = session
+        .export(json(r#"{"export":"layer_blob","layer":2}"#))
+        .unwrap();
     let body = "return new Response(it.stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer()";
     let inflated = ask(body, &blob).await;
     let view = overview(&mut session);
-    assert_eq!(subtle(&inflated).await, text(&view, "images.0.layers.1.blob.diff_id"));
+    assert_eq!(
+        subtle(&inflated).await,
+        text(&view, "images.0.layers.1.blob.diff_id")
+    );
 }
 
 #[wasm_bindgen_test]
@@ -132,13 +164,22 @@ async fn files_are_read_where_they_are() {
         );
         apply(&mut session, json(&make)).unwrap();
         let read = session.content(1, path, 0.0, 1e9).unwrap();
-        assert_eq!(read.to_vec(), bytes.slice(offset, offset + length).to_vec(), "{path}");
-        let exported = session.export(json(&format!(r#"{{"export":"file","layer":1,"path":"{path}"}}"#))).unwrap();
+        assert_eq!(
+            read.to_vec(),
+            bytes.slice(offset, offset + length).to_vec(),
+            "{path}"
+        );
+        let exported = session
+            .export(json(&format!(r#"{{"export":"file","layer":1,"path":"{path}"}}"#)))
+            .unwrap();
         let exported: Uint8Array = bytes_of(&exported).await.unchecked_into();
         assert_eq!(exported.to_vec(), read.to_vec());
     }
     let outside = r#"{"op":"make","layer":1,"path":"/d","entry":{"kind":"file","content":{"source":7,"offset":2499999,"length":2}}}"#;
-    assert_eq!(code(&apply(&mut session, json(outside)).unwrap_err()), "no_source");
+    assert_eq!(
+        code(&apply(&mut session, json(outside)).unwrap_err()),
+        "no_source"
+    );
 }
 
 #[wasm_bindgen_test]
@@ -169,21 +210,44 @@ fn what_is_refused_is_thrown_as_code_and_sentence() {
     let mut session = sample();
     let before = JSON::stringify(&overview(&mut session)).unwrap();
     for (action, expected) in [
-        (r#"{"op":"make","layer":2,"path":"/.wh.x","entry":{"kind":"directory"}}"#, "name_reserved"),
-        (r#"{"op":"make","layer":2,"path":"/hello.txt","entry":{"kind":"directory"}}"#, "exists"),
+        (
+            r#"{"op":"make","layer":2,"path":"/.wh.x","entry":{"kind":"directory"}}"#,
+            "name_reserved",
+        ),
+        (
+            r#"{"op":"make","layer":2,"path":"/hello.txt","entry":{"kind":"directory"}}"#,
+            "exists",
+        ),
         (r#"{"op":"delete","layer":9,"path":"/x"}"#, "no_layer"),
         (r#"{"op":"no such thing"}"#, "bad_request"),
-        (r#"{"op":"set_attributes","layer":2,"path":"/hello.txt","attributes":{"mode":4096}}"#, "bad_mode"),
-        (r#"{"op":"set_attributes","layer":2,"path":"/hello.txt","attributes":{"mode":1.5}}"#, "bad_request"),
+        (
+            r#"{"op":"set_attributes","layer":2,"path":"/hello.txt","attributes":{"mode":4096}}"#,
+            "bad_mode",
+        ),
+        (
+            r#"{"op":"set_attributes","layer":2,"path":"/hello.txt","attributes":{"mode":1.5}}"#,
+            "bad_request",
+        ),
     ] {
         let error = apply(&mut session, json(action)).unwrap_err();
         assert_eq!(code(&error), expected);
         assert!(text(&error, "message").len() > 10);
     }
-    assert_eq!(JSON::stringify(&overview(&mut session)).unwrap(), before, "nothing changed");
+    assert_eq!(
+        JSON::stringify(&overview(&mut session)).unwrap(),
+        before,
+        "nothing changed"
+    );
     assert!(session.undo() && !session.undo());
     assert!(session.redo() && !session.redo());
-    assert_eq!(code(&session.export(json(r#"{"export":"image","image":5}"#)).unwrap_err()), "no_image");
+    assert_eq!(
+        code(
+            &session
+                .export(json(r#"{"export":"image","image":5}"#))
+                .unwrap_err()
+        ),
+        "no_image"
+    );
 }
 
 #[wasm_bindgen_test]
@@ -191,12 +255,23 @@ fn numbers_and_absences_cross_as_the_page_expects_them() {
     let mut session = sample();
     let image = get(&overview(&mut session), "images.0");
     assert!(get(&image, "config.entrypoint").is_null());
-    assert_eq!(get(&image, "layers.0.blob.size").js_typeof(), JsValue::from_str("number"));
-    assert_eq!(text(&image, "reference.canonical"), "docker.io/library/handroll:latest");
+    assert_eq!(
+        get(&image, "layers.0.blob.size").js_typeof(),
+        JsValue::from_str("number")
+    );
+    assert_eq!(
+        text(&image, "reference.canonical"),
+        "docker.io/library/handroll:latest"
+    );
     let time = r#"{"op":"set_attributes","layer":2,"path":"/hello.txt","attributes":{"mtime":{"seconds":-62135596800,"nanos":5}}}"#;
     apply(&mut session, json(time)).unwrap();
-    let column = session.query(json(r#"{"query":"column","image":1,"path":"/hello.txt"}"#)).unwrap();
-    assert_eq!(get(&column, "layers.1.entry.mtime.seconds").as_f64(), Some(-62135596800.0));
+    let column = session
+        .query(json(r#"{"query":"column","image":1,"path":"/hello.txt"}"#))
+        .unwrap();
+    assert_eq!(
+        get(&column, "layers.1.entry.mtime.seconds").as_f64(),
+        Some(-62135596800.0)
+    );
     assert_eq!(text(&overview(&mut session), "images.0.layers.1.format"), "pax");
 }
 
@@ -218,5 +293,8 @@ async fn a_recipe_survives_a_file() {
     }
     while other.step(64) {}
     let path = "images.0.documents.manifest.digest";
-    assert_eq!(text(&overview(&mut other), path), text(&overview(&mut session), path));
+    assert_eq!(
+        text(&overview(&mut other), path),
+        text(&overview(&mut session), path)
+    );
 }
