@@ -7,7 +7,7 @@ mod rig;
 use std::path::{Path, PathBuf};
 
 use rig::containerd::Containerd;
-use rig::{ARTICLE_TIME, article, handroll, json, ok, program, text};
+use rig::{ARTICLE_TIME, article, handroll, json, judges, ok, program};
 use tempfile::TempDir;
 
 const NAME: &str = "docker.io/library/handroll:latest";
@@ -20,29 +20,12 @@ fn build(directory: &Path, layers: &[&str], options: &[&str]) -> PathBuf {
     for layer in layers {
         command.args(["--layer", layer]);
     }
-    command
-        .args(["--name", "handroll", "--mtime", ARTICLE_TIME])
-        .args(options);
+    if !options.contains(&"--name") {
+        command.args(["--name", "handroll"]);
+    }
+    command.args(["--mtime", ARTICLE_TIME]).args(options);
     ok(command.arg("-o").arg(&archive));
     archive
-}
-
-fn podman(directory: &Path) -> std::process::Command {
-    let mut command = program("podman");
-    command.arg("--root").arg(directory.join("podman-root"));
-    command
-        .arg("--runroot")
-        .arg(directory.join("podman-run"))
-        .args(["--storage-driver", "vfs"]);
-    command
-}
-
-/// Unpacks an archive to a layout directory.
-fn layout(directory: &Path, archive: &Path) -> PathBuf {
-    let layout = directory.join("layout");
-    std::fs::create_dir_all(&layout).unwrap();
-    ok(program("tar").arg("-C").arg(&layout).arg("-xf").arg(archive));
-    layout
 }
 
 #[test]
@@ -138,7 +121,7 @@ fn every_field_of_the_configuration_reaches_the_process() {
     let inspected = json(
         program("skopeo")
             .args(["inspect", "--config"])
-            .arg(of("oci-archive", &archive)),
+            .arg(judges::in_transport("oci-archive", &archive)),
     );
     assert_eq!(inspected["author"], "me");
     assert_eq!(inspected["created"], "2025-01-01T00:00:00Z");
@@ -149,70 +132,33 @@ fn every_field_of_the_configuration_reaches_the_process() {
     assert!(config["ExposedPorts"]["80/tcp"].is_object() && config["Volumes"]["/data"].is_object());
 }
 
-fn of(transport: &str, path: &Path) -> String {
-    format!("{transport}:{}", path.display())
-}
-
 #[test]
-fn podman_loads_it_under_its_name() {
-    let directory = TempDir::new().unwrap();
-    article(directory.path());
+fn podman_and_skopeo_take_both_compressions() {
     for compression in ["gzip", "none"] {
-        let archive = build(
-            directory.path(),
-            &["base", "delta"],
-            &["--cmd", "/bin/sh", "--compression", compression],
-        );
-        let loaded = text(podman(directory.path()).args(["load", "-i"]).arg(&archive));
-        assert_eq!(loaded.trim(), format!("Loaded image: {NAME}"));
-        let inspected = json(podman(directory.path()).args(["image", "inspect", NAME]));
-        assert_eq!(inspected[0]["Config"]["Cmd"][0], "/bin/sh");
+        let directory = TempDir::new().unwrap();
+        article(directory.path());
+        let options = ["--cmd", "/bin/sh", "--compression", compression];
+        let archive = build(directory.path(), &["base", "delta"], &options);
+        let inspected = judges::podman_loads(directory.path(), &archive, NAME);
+        assert_eq!(inspected["Config"]["Cmd"][0], "/bin/sh");
+        judges::skopeo_reads_and_copies(directory.path(), &archive);
     }
 }
 
 #[test]
-fn skopeo_reads_and_copies_both_faces_of_the_archive() {
+fn names_of_other_registries_are_found_too() {
     let directory = TempDir::new().unwrap();
     article(directory.path());
-    for compression in ["gzip", "none"] {
-        let archive = build(
-            directory.path(),
-            &["base", "delta"],
-            &["--cmd", "/bin/sh", "--compression", compression],
-        );
-        let own = json(handroll().args(["inspect", "--json"]).arg(&archive));
-        let own = &own["images"][0];
-        for transport in ["oci-archive", "docker-archive"] {
-            let source = of(transport, &archive);
-            let inspected = json(program("skopeo").args(["inspect", &source]));
-            assert_eq!(inspected["Architecture"], "amd64");
-            if transport == "oci-archive" {
-                assert_eq!(inspected["Digest"], own["manifest_digest"]);
-                assert_eq!(inspected["Layers"][1], own["layers"][1]["digest"]);
-            }
-            for target in ["oci-archive", "docker-archive"] {
-                let copy = directory.path().join("copy.tar");
-                let _ = std::fs::remove_file(&copy);
-                let name = if target == "docker-archive" {
-                    ":copy:latest"
-                } else {
-                    ""
-                };
-                ok(program("skopeo")
-                    .args(["copy", &source])
-                    .arg(of(target, &copy) + name));
-                // And handroll reads what skopeo writes.
-                let again = json(handroll().args(["inspect", "--json"]).arg(&copy));
-                let again = &again["images"][0];
-                for index in 0..2 {
-                    assert_eq!(again["layers"][index]["diff_id"], own["layers"][index]["diff_id"]);
-                    assert_eq!(again["layers"][index]["verified"], true);
-                }
-            }
-        }
-        // The tag is found as a tag.
-        ok(program("skopeo").args(["inspect", &(of("oci-archive", &archive) + ":latest")]));
-    }
+    let name = "localhost:5000/team/handroll:v1.2";
+    let archive = build(
+        directory.path(),
+        &["base", "delta"],
+        &["--cmd", "/bin/sh", "--name", name],
+    );
+    let containerd = Containerd::start();
+    containerd.import(&archive);
+    assert_eq!(containerd.names(), [name]);
+    judges::podman_loads(directory.path(), &archive, name);
 }
 
 /// A base and a delta with everything that a layer can hold, made by the shell.
@@ -253,13 +199,8 @@ fn containerd_and_umoci_unpack_what_was_meant() {
             &["base", "delta"],
             &[&options[..], &["--compression", compression]].concat(),
         );
-        let layout = layout(directory.path(), &archive);
-        let bundle = directory.path().join("bundle");
-        ok(program("umoci")
-            .args(["unpack", "--image"])
-            .arg(of_tag(&layout))
-            .arg(&bundle));
-        let by_umoci = rig::tree::describe(&bundle.join("rootfs"));
+        let layout = judges::layout(directory.path(), &archive);
+        let by_umoci = rig::tree::describe(&judges::umoci_unpacks(directory.path(), &layout));
         let containerd = Containerd::start();
         containerd.import(&archive);
         let by_containerd = containerd.mounted(NAME, rig::tree::describe);
@@ -300,13 +241,9 @@ fn containerd_and_umoci_unpack_what_was_meant() {
         );
         has("byte\\xff", "file ");
         has("sp ace/new\\x0aline", "file ");
-        std::fs::remove_dir_all(&bundle).unwrap();
+        std::fs::remove_dir_all(directory.path().join("bundle")).unwrap();
         std::fs::remove_dir_all(&layout).unwrap();
     }
-}
-
-fn of_tag(layout: &Path) -> String {
-    format!("{}:latest", layout.display())
 }
 
 #[test]
@@ -314,7 +251,7 @@ fn a_layout_directory_is_what_the_archive_holds() {
     let directory = TempDir::new().unwrap();
     article(directory.path());
     let archive = build(directory.path(), &["base", "delta"], &["--cmd", "/bin/sh"]);
-    let unpacked = layout(directory.path(), &archive);
+    let unpacked = judges::layout(directory.path(), &archive);
     let mut command = handroll();
     command.args([
         "build", "--layer", "base", "--layer", "delta", "--name", "handroll", "--cmd", "/bin/sh",
@@ -326,14 +263,10 @@ fn a_layout_directory_is_what_the_archive_holds() {
         .arg("-r")
         .arg(&unpacked)
         .arg(directory.path().join("direct")));
-    let bundle = directory.path().join("bundle");
-    ok(program("umoci")
-        .args(["unpack", "--image"])
-        .arg(of_tag(&directory.path().join("direct")))
-        .arg(&bundle));
+    let root = judges::umoci_unpacks(directory.path(), &directory.path().join("direct"));
     assert_eq!(
-        std::fs::read_to_string(bundle.join("rootfs/hello.txt")).unwrap(),
+        std::fs::read_to_string(root.join("hello.txt")).unwrap(),
         "hello from delta\n"
     );
-    assert_eq!(std::fs::read_dir(bundle.join("rootfs/data")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(root.join("data")).unwrap().count(), 0);
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod containerd;
+pub mod judges;
 pub mod tree;
 
 use std::fs;

@@ -1,20 +1,27 @@
 /**
  * Makes an image in the built page as a person would, in a real Chromium, and saves the download:
  *
- *   node scripts/download-sample.mjs OUT.tar [--busybox PATH]
+ *   node scripts/download-sample.mjs OUT.tar [--busybox PATH] [--recipe RECIPE.tar]
  *
  * Without --busybox: edits /hello.txt in delta, makes /data/extra.txt in base, marks it as deleted in delta.
- * With it: puts that program into base as /bin/busybox, with sh, ls and cat as links, and sets Cmd to /bin/sh.
+ * With it: puts that program into base as /bin/busybox, with sh, ls and cat as links to it, and sets Cmd to /bin/sh.
+ * With --recipe: saves the recipe of all that too.
  * Prints, as JSON, what the page showed of the image that it saved.
  */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { chromium } from '@playwright/test';
 import { serve } from './static-server.mjs';
 
-const [out, flag, busybox] = process.argv.slice(2);
-if (!out || (flag && (flag !== '--busybox' || !busybox))) {
-  console.error('usage: node scripts/download-sample.mjs OUT.tar [--busybox PATH]');
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { busybox: { type: 'string' }, recipe: { type: 'string' } },
+});
+const [out] = positionals;
+const { busybox, recipe } = values;
+if (!out) {
+  console.error('usage: node scripts/download-sample.mjs OUT.tar [--busybox PATH] [--recipe RECIPE.tar]');
   process.exit(2);
 }
 
@@ -41,15 +48,13 @@ try {
   else await editSample(page);
   await settled(page);
   const shown = await digests(page);
+  if (recipe) {
+    await page.getByRole('button', { name: 'Start' }).click();
+    await saving(page, recipe, () => page.getByRole('menuitem', { name: 'Save recipe' }).click());
+  }
   await page.getByRole('button', { name: 'Download image' }).click();
-  const [download] = await Promise.all([
-    page.waitForEvent('download'),
-    page
-      .getByRole('dialog')
-      .getByRole('button', { name: /\.tar · / })
-      .click(),
-  ]);
-  await download.saveAs(out);
+  const save = page.getByRole('dialog').getByRole('button', { name: /\.tar · / });
+  await saving(page, out, () => save.click());
   console.log(JSON.stringify({ ...shown, file: out, hello: busybox ? 'hello from delta\n' : TEXT }, null, 2));
 } finally {
   await browser.close();
@@ -74,8 +79,13 @@ async function putBusybox(page) {
     .first();
   await changing(page, () => picker.setInputFiles(busybox));
   await row(page, '/bin/busybox').waitFor();
-  for (const name of ['sh', 'ls', 'cat']) {
-    await changing(page, () => make(page, 'Symlink', `/bin/${name}`, 'busybox'));
+  await changing(page, () => make(page, 'Symlink', '/bin/sh', 'busybox'));
+  // These two are links to the sample's program.
+  for (const name of ['ls', 'cat']) {
+    await row(page, `/bin/${name}`).click();
+    const target = page.getByLabel('Target');
+    await target.fill('busybox');
+    await changing(page, () => target.press('Enter'));
   }
   await page.getByLabel('Cmd').fill('/bin/sh');
   await changing(page, () => page.keyboard.press('Enter'));
@@ -117,6 +127,12 @@ async function changing(page, act) {
     { timeout: 120_000 },
   );
   await settled(page);
+}
+
+/** Does it, and saves the download that comes of it. */
+async function saving(page, file, act) {
+  const [download] = await Promise.all([page.waitForEvent('download'), act()]);
+  await download.saveAs(file);
 }
 
 async function settled(page) {

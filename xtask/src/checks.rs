@@ -77,6 +77,7 @@ const STEPS: &[Step] = &[
     step(Group::Page, "page: build", page::build),
     step(Group::Page, "page: size", |places| page::script(places, "size")),
     step(Group::Page, "page: browser", |_| packages::ensure(BROWSER)),
+    step(Group::Page, "page: its download in real runtimes", page_image),
     step(Group::Page, "page: tests in a browser", |places| {
         page::script(places, "e2e")
     }),
@@ -228,6 +229,12 @@ fn rust_programs(_: &Places) -> Outcome {
 
 fn rust_tests(places: &Places) -> Outcome {
     exec(cargo(places).args(["test", "--workspace", "--features", "native"]))
+}
+
+/// Needs the built page, the command line and the runtimes, so it stands with neither group's tests.
+fn page_image(places: &Places) -> Outcome {
+    packages::ensure(RUST_PROGRAMS)?;
+    exec(cargo(places).args(["test", "--features", "test-page", "--test", "page_image"]))
 }
 
 fn wasm_compiler(places: &Places) -> Outcome {
