@@ -1,6 +1,7 @@
 /** How the page is built: plain Vite, relative addresses, and a content security policy in the result. */
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { defineConfig, type Plugin } from 'vite';
+import type { Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 const POLICY = [
   "default-src 'none'",
@@ -33,4 +34,5 @@ export default defineConfig({
   plugins: [svelte(), contentSecurityPolicy],
   worker: { format: 'es' },
   build: { target: 'es2022', modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
+  test: { include: ['src/**/*.test.ts'] },
 });

@@ -32,7 +32,7 @@ test('everything by keys', async ({ page }) => {
   await page.keyboard.press('ArrowRight');
   await expect(treeRow(page, '/bin')).toHaveAttribute('aria-expanded', 'true');
   await page.keyboard.press('ArrowRight');
-  await expect(treeRow(page, '/bin/show')).toHaveAttribute('aria-selected', 'true');
+  await expect(treeRow(page, '/bin/cat')).toHaveAttribute('aria-selected', 'true');
   await page.keyboard.press('End');
   await expect(treeRow(page, '/hello.txt')).toHaveAttribute('aria-selected', 'true');
   await page.keyboard.press('?');

@@ -1,4 +1,6 @@
-/** Bytes as the lines of a hex view: offset, sixteen pairs, the printable characters. */
+/** Bytes as the lines of a hex view: offset, pairs, the printable characters. */
+export const PER_LINE = 8;
+
 export interface HexLine {
   offset: string;
   pairs: string;
@@ -7,8 +9,8 @@ export interface HexLine {
 
 export function hexLines(bytes: Uint8Array, start = 0): HexLine[] {
   const lines: HexLine[] = [];
-  for (let at = 0; at < bytes.length; at += 16) {
-    const row = [...bytes.subarray(at, at + 16)];
+  for (let at = 0; at < bytes.length; at += PER_LINE) {
+    const row = [...bytes.subarray(at, at + PER_LINE)];
     lines.push({
       offset: (start + at).toString(16).padStart(8, '0'),
       pairs: row.map((byte) => byte.toString(16).padStart(2, '0')).join(' '),

@@ -115,15 +115,15 @@ describe('JSON', () => {
 });
 
 describe('bytes', () => {
-  it('shows sixteen on a line', () => {
-    const lines = hexLines(new Uint8Array([0x7f, 0x45, ...new Array(15).fill(0x41)]));
+  it('shows eight on a line', () => {
+    const lines = hexLines(new Uint8Array([0x7f, 0x45, ...new Array(7).fill(0x41)]), 0x10);
     expect(lines).toHaveLength(2);
     expect(lines[0]).toEqual({
-      offset: '00000000',
-      pairs: '7f 45' + ' 41'.repeat(14),
-      text: '·E' + 'A'.repeat(14),
+      offset: '00000010',
+      pairs: '7f 45' + ' 41'.repeat(6),
+      text: '·E' + 'A'.repeat(6),
     });
-    expect(lines[1]!.offset).toBe('00000010');
+    expect(lines[1]!.offset).toBe('00000018');
   });
   it('knows text from the rest', () => {
     const encode = (text: string) => new TextEncoder().encode(text);

@@ -114,8 +114,6 @@ class Session {
     const action = await this.client.call({ kind: 'sample', image: 1, firstLayer: 1, architecture });
     const operation = { time: PINNED, caller: CALLER, action };
     await this.startOver([operation]);
-    // Open, so that the whiteout is in sight from the beginning.
-    for (const path of ['/bin', '/data']) await this.setOpen(path, true);
   }
 
   /** An image with one empty layer. */
