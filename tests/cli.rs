@@ -3,11 +3,14 @@
 mod rig;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use handroll::digest::Digest;
+use handroll::layer::Bytes;
+use handroll::tree::Time;
+use handroll::workbench::{Action, Caller, Export, Operation, Workbench, sample};
 use rig::{ARTICLE_TIME, article, article_diff_id, article_files, handroll, json, ok, program, text, write};
 use tempfile::TempDir;
 
@@ -471,4 +474,158 @@ fn inspect_finds_what_was_tampered_with() {
         "missing.tar",
     );
     fails(handroll().args(["inspect"]).current_dir(dir), 2, "IMAGE");
+}
+
+/// A session with the sample, exported: its recipe and its archive.
+fn exported(workbench: &mut Workbench, what: &Export) -> Vec<u8> {
+    while workbench.step(u64::MAX) {}
+    let mut bytes = Vec::new();
+    for part in workbench.export(what).unwrap() {
+        match part {
+            Bytes::Owned(part) => bytes.extend(part),
+            Bytes::Zeros(count) => bytes.resize(bytes.len() + count as usize, 0),
+            Bytes::Content(content) => bytes.extend(content.read_all(u64::MAX).unwrap()),
+        }
+    }
+    bytes
+}
+
+fn apply(workbench: &mut Workbench, action: Action) {
+    let (time, caller) = (Time::at(ARTICLE_TIME.parse().unwrap()), Caller::ROOT);
+    workbench.apply(Operation { time, caller, action }).unwrap();
+}
+
+#[test]
+fn a_recipe_gives_the_bytes_of_the_session_that_saved_it() {
+    let directory = files();
+    let dir = directory.path();
+    let mut workbench = Workbench::new();
+    apply(&mut workbench, sample(5, 7, "arm64").unwrap());
+    write(dir.join("recipe.tar"), exported(&mut workbench, &Export::Recipe));
+    let archive = exported(&mut workbench, &Export::Image { image: 5 });
+    let mut command = handroll();
+    command
+        .args(["build", "--recipe", "recipe.tar", "-o", "-"])
+        .current_dir(dir);
+    assert!(ok(&mut command).stdout == archive);
+    // What is given with it comes on top.
+    command.args([
+        "--name",
+        "other:1",
+        "--layer",
+        "delta:/opt",
+        "--user",
+        "7",
+        "--compression",
+        "none",
+    ]);
+    write(dir.join("other.tar"), ok(&mut command).stdout);
+    let seen = json(
+        handroll()
+            .args(["inspect", "--json", "other.tar"])
+            .current_dir(dir),
+    );
+    let image = &seen["images"][0];
+    assert_eq!(image["names"][0], "docker.io/library/other:1");
+    assert_eq!(image["platform"], "linux/arm64");
+    assert_eq!(image["config"]["config"]["User"], "7");
+    assert_eq!(image["config"]["config"]["Cmd"][0], "/bin/show");
+    assert_eq!(image["layers"].as_array().unwrap().len(), 3);
+    assert_eq!(image["layers"][0]["digest"], image["layers"][0]["diff_id"]);
+
+    // Of several images, the name says which.
+    let (image, name) = (9, "second".to_owned());
+    apply(&mut workbench, Action::CreateImage { image, name });
+    write(dir.join("two.tar"), exported(&mut workbench, &Export::Recipe));
+    let two = |options: &[&str]| {
+        let mut command = handroll();
+        command
+            .args(["build", "--recipe", "two.tar", "-o", "x.tar"])
+            .args(options)
+            .current_dir(dir);
+        command
+    };
+    fails(
+        &mut two(&[]),
+        2,
+        "docker.io/library/handroll:latest, docker.io/library/second:latest",
+    );
+    ok(&mut two(&["--name", "second", "--layer", "base"]));
+    // A recipe that names what is not in it.
+    let script = "mkdir x && tar -C x -xf recipe.tar && tar -C x -cf cut.tar .";
+    ok(program("sh").args(["-c", script]).current_dir(dir));
+    ok(handroll()
+        .args(["build", "--recipe", "cut.tar", "-o", "y.tar"])
+        .current_dir(dir));
+    write(dir.join("x/recipe.json"), r#"{"version":2,"operations":[]}"#);
+    ok(program("tar")
+        .args(["-C", "x", "-cf", "cut.tar", "."])
+        .current_dir(dir));
+    fails(
+        handroll()
+            .args(["build", "--recipe", "cut.tar", "-o", "y.tar"])
+            .current_dir(dir),
+        3,
+        "version",
+    );
+}
+
+#[test]
+fn directories_above_a_whiteout_look_as_they_do_below() {
+    let directory = files();
+    let dir = directory.path();
+    let script = "mkdir -p base/tmp/a && chmod 1777 base/tmp && touch base/tmp/a/b";
+    ok(program("sh").args(["-c", script]).current_dir(dir));
+    ok(build(dir).args(["--whiteout", "tmp/a/b", "-o", "layout/"]));
+    let seen = json(handroll().args(["inspect", "--json", "layout"]).current_dir(dir));
+    let blob = seen["images"][0]["layers"][1]["digest"]
+        .as_str()
+        .unwrap()
+        .replace("sha256:", "layout/blobs/sha256/");
+    let listed = text(
+        program("tar")
+            .args(["--numeric-owner", "-tvzf", &blob])
+            .current_dir(dir),
+    );
+    let line = |name: &str| {
+        listed
+            .lines()
+            .find(|line| line.ends_with(name))
+            .unwrap_or_else(|| panic!("{listed}"))
+    };
+    assert!(line(" ./tmp/").starts_with("drwxrwxrwt 0/0"), "{listed}");
+    assert!(line(" ./tmp/a/").starts_with("drwxr-xr-x 0/0"), "{listed}");
+    assert!(line(" ./tmp/a/.wh.b").starts_with("-rw-r--r-- 0/0"), "{listed}");
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    // As somebody who is not root, in a directory that is open to all.
+    let directory = TempDir::new().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let dir = directory.path();
+    article_files(dir);
+    let copy = dir.join("handroll");
+    fs::copy(env!("CARGO_BIN_EXE_handroll"), &copy).unwrap();
+    let nobody = |arguments: &[&str]| {
+        let mut command = program("setpriv");
+        command
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(&copy)
+            .args(arguments);
+        command.current_dir(dir);
+        command
+    };
+    let arguments = ["build", "--layer", "base", "--name", "x", "-o", "x.tar"];
+    ok(&mut nobody(&arguments));
+    fs::remove_file(dir.join("x.tar")).unwrap();
+    for (path, mode) in [("base/hello.txt", 0o000), ("base/data", 0o311)] {
+        let before = fs::metadata(dir.join(path)).unwrap().permissions();
+        fs::set_permissions(dir.join(path), fs::Permissions::from_mode(mode)).unwrap();
+        fails(&mut nobody(&arguments), 3, path.strip_prefix("base/").unwrap());
+        fs::set_permissions(dir.join(path), before).unwrap();
+        assert!(!dir.join("x.tar").exists());
+    }
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+    fails(&mut nobody(&arguments), 3, "x.tar");
 }

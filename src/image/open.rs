@@ -189,3 +189,126 @@ impl Seek for Reader {
         Ok(self.at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::{Scratch, Source};
+    use crate::image::archive::{LayerBlob, Part, archive_plan, documents};
+    use crate::image::inspect::inspect;
+    use crate::image::{Reference, Settings};
+
+    struct NoScratch;
+
+    impl ScratchSpace for NoScratch {
+        fn create(&self) -> Result<std::sync::Arc<dyn Scratch>, ContentError> {
+            Err(ContentError::Write {
+                length: 0,
+                reason: "nothing here is compressed".to_owned(),
+            })
+        }
+    }
+
+    fn archive() -> Vec<u8> {
+        let layers = [LayerBlob::of_tests(b"layer")];
+        let reference = Reference::parse("handroll").unwrap();
+        let plan = archive_plan(&documents(&Settings::default(), &reference, &layers), &layers);
+        let parts = plan.parts.into_iter().map(|part| match part {
+            Part::Bytes(bytes) => bytes,
+            Part::Blob(_) => b"layer".to_vec(),
+        });
+        parts.flatten().collect()
+    }
+
+    #[test]
+    fn an_archive_opens() {
+        let files = TarFiles::index(&Content::inline(archive()), &NoScratch).unwrap();
+        assert!(inspect(&files).unwrap().verified());
+        assert!(files.open("./index.json").unwrap().is_none());
+        for bytes in [&b""[..], b"hello", &[0; 1024], &[7; 2048]] {
+            let tried = TarFiles::index(&Content::inline(bytes), &NoScratch);
+            assert!(matches!(tried, Err(OpenError::Tar { .. })));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let good = archive();
+        for at in (0..good.len()).filter(|at| at % 512 < 265) {
+            // The type of an entry, and the digits of its numbers.
+            let values: &[u8] = if at % 512 == 156 {
+                b"012345L7KSxg"
+            } else {
+                b"\x007\xff"
+            };
+            for &value in values {
+                let mut bytes = good.clone();
+                bytes[at] = value;
+                // A header's checksum is set right again, so that the value is looked at.
+                let block = at / 512 * 512;
+                let header = tar::Header::from_byte_slice(&bytes[block..block + 512]);
+                if header.as_gnu().is_some() && !(148..156).contains(&(at % 512)) {
+                    let mut header = header.clone();
+                    header.set_cksum();
+                    bytes[block..block + 512].copy_from_slice(header.as_bytes());
+                }
+                if let Ok(files) = TarFiles::index(&Content::inline(bytes), &NoScratch) {
+                    let _ = inspect(&files);
+                }
+            }
+        }
+        for length in (0..good.len()).step_by(101) {
+            if let Ok(files) = TarFiles::index(&Content::inline(&good[..length]), &NoScratch) {
+                let _ = inspect(&files);
+            }
+        }
+    }
+
+    #[test]
+    fn paths_are_cleaned_and_links_followed_once() {
+        for (path, cleaned) in [
+            ("./a//b/", "a/b"),
+            ("/a/../b", "b"),
+            ("../../a", "a"),
+            ("x/../../y", "y"),
+        ] {
+            assert_eq!(clean(path.as_bytes()), cleaned.as_bytes());
+        }
+        let files = TarFiles {
+            files: BTreeMap::from([(b"one/layer.tar".to_vec(), Content::inline(&b"x"[..]))]),
+            links: BTreeMap::from([(b"two/layer.tar".to_vec(), b"one/layer.tar".to_vec())]),
+        };
+        assert_eq!(
+            files.open("two/layer.tar").unwrap().map(|content| content.len()),
+            Some(1)
+        );
+    }
+
+    #[test]
+    fn positions_outside_are_the_end() {
+        struct Three;
+        impl Source for Three {
+            fn id(&self) -> u64 {
+                0
+            }
+            fn name(&self) -> &str {
+                "three"
+            }
+            fn len(&self) -> u64 {
+                3
+            }
+            fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ContentError> {
+                into.copy_from_slice(&b"abc"[offset as usize..offset as usize + into.len()]);
+                Ok(())
+            }
+        }
+        let content = Content::whole(std::sync::Arc::new(Three));
+        let mut reader = Reader { content, at: 0 };
+        let mut bytes = [0; 8];
+        assert_eq!(reader.seek(SeekFrom::Start(2)).unwrap(), 2);
+        assert_eq!(reader.read(&mut bytes).unwrap(), 1);
+        assert_eq!(reader.seek(SeekFrom::End(5)).unwrap(), 8);
+        assert_eq!(reader.read(&mut bytes).unwrap(), 0);
+        assert!(reader.seek(SeekFrom::Current(-9)).is_err());
+    }
+}
