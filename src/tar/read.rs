@@ -3,9 +3,10 @@
 //!
 //! Where readers differ:
 //!
-//! - A PAX record wins over a GNU long name, and over the header, as in GNU tar.
-//! - Directories, links, devices and fifos have no content, whatever their size says, as in Go; GNU tar skips
-//!   that many bytes.
+//! - A PAX record wins over a GNU long name, and over the header, as in GNU tar; in Go the long name wins, in
+//!   Python what stands first. Of two `x` headers of one entry the last holds.
+//! - Directories, links, devices and fifos have no content, whatever their size says, as in Go and Python; GNU
+//!   tar passes over that many bytes after symlinks, devices and fifos.
 //! - The first zero block ends the archive, and so does the end of the bytes.
 //! - An xattr with an empty value exists; Go passes over it. For other keywords an empty value means that the
 //!   header's field holds (POSIX, pax, "pax Extended Header").
