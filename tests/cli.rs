@@ -532,8 +532,15 @@ fn a_recipe_gives_the_bytes_of_the_session_that_saved_it() {
     assert_eq!(image["config"]["config"]["Cmd"][0], "/bin/show");
     assert_eq!(image["layers"].as_array().unwrap().len(), 3);
     assert_eq!(image["layers"][0]["digest"], image["layers"][0]["diff_id"]);
+}
 
-    // Of several images, the name says which.
+#[test]
+fn a_recipe_of_several_images_needs_a_name_and_a_bad_one_is_refused() {
+    let directory = files();
+    let dir = directory.path();
+    let mut workbench = Workbench::new();
+    apply(&mut workbench, sample(5, 7, "amd64").unwrap());
+    write(dir.join("recipe.tar"), exported(&mut workbench, &Export::Recipe));
     let (image, name) = (9, "second".to_owned());
     apply(&mut workbench, Action::CreateImage { image, name });
     write(dir.join("two.tar"), exported(&mut workbench, &Export::Recipe));

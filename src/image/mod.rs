@@ -9,6 +9,7 @@ pub mod archive;
 pub mod open;
 pub mod inspect;
 pub mod elf;
+mod root;
 pub mod preflight;
 
 pub use archive::{Archive, Documents, LayerBlob, Part};

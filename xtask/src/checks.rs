@@ -173,7 +173,7 @@ fn clippy_native(places: &Places) -> Outcome {
         "--workspace",
         "--all-targets",
         "--features",
-        "native",
+        "test-page",
     ];
     exec(cargo(places).args(arguments).args(["--", "-D", "warnings"]))
 }
