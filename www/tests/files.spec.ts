@@ -87,7 +87,7 @@ test('a recipe replays to the same digests', async ({ page }) => {
   await page.getByRole('textbox', { name: 'Contents of /hello.txt' }).fill('by recipe\n');
   await expect(page.getByText('5 of 7')).toBeVisible();
   const shown = await digests(page);
-  await page.getByRole('button', { name: 'Start' }).click();
+  await page.getByRole('button', { name: 'Recipe' }).click();
   const recipe = await download(page, () => page.getByRole('menuitem', { name: 'Save recipe' }).click());
   await page.reload();
   await settled(page);
