@@ -415,8 +415,11 @@ impl Reader<'_> {
     /// In what a marker differs from the one that will be written; none if in nothing.
     fn spelling(&self, place: &Place, name: &[u8], stat: &Stat) -> Result<Option<Spelling>, DiskError> {
         let has_xattrs = || -> Result<bool, DiskError> {
+            if !self.options.xattrs {
+                return Ok(false);
+            }
             let xattrs = xattr::of_entry(&place.fd, name).map_err(place.error("read the xattrs of", name))?;
-            Ok(self.options.xattrs && !xattrs.is_empty())
+            Ok(!xattrs.is_empty())
         };
         let metadata = self.metadata(stat);
         let kind = match FileType::from_raw_mode(stat.st_mode) {

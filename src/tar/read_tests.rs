@@ -254,7 +254,7 @@ fn damage_is_no_panic() {
         Format::Gnu,
     );
     let mut random = random(4);
-    for _ in 0..30_000 {
+    for _ in 0..10_000 {
         let mut tar = good.clone();
         for _ in 0..1 + random() % 4 {
             let at = random() as usize % tar.len();
