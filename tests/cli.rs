@@ -636,3 +636,22 @@ fn what_cannot_be_read_is_named() {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
     fails(&mut nobody(&arguments), 3, "x.tar");
 }
+
+#[test]
+fn a_real_directory_has_gnu_tars_diff_id() {
+    // As large as directories get on any machine: tens of thousands of files, hundreds of megabytes.
+    let source = Path::new("/usr/share");
+    let directory = TempDir::new().unwrap();
+    let mut command = handroll();
+    command
+        .args(["build", "--layer"])
+        .arg(source)
+        .args(["--name", "x", "--mtime", ARTICLE_TIME]);
+    command
+        .args(["--compression", "none", "-o", "/dev/null", "--json"])
+        .current_dir(directory.path());
+    let start = std::time::Instant::now();
+    let built = json(&mut command);
+    println!("{} bytes in {:?}", built["layers"][0]["size"], start.elapsed());
+    assert_eq!(built["layers"][0]["diff_id"], article_diff_id(source));
+}

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use handroll::layer::Bytes;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 /// What `-o` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,15 +108,23 @@ pub fn directory(path: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Res
         .tempdir_in(parent(&path))
         .map_err(&fail)?;
     fill(temporary.path()).map_err(&fail)?;
-    if exists {
-        // What was there goes away with the temporary name.
-        renameat_with(CWD, temporary.path(), CWD, &path, RenameFlags::EXCHANGE)
-            .map_err(|error| fail(error.into()))?;
-    } else {
+    if !exists {
         fs::rename(temporary.path(), &path).map_err(&fail)?;
         let _ = temporary.keep();
+        return Ok(());
     }
-    Ok(())
+    match renameat_with(CWD, temporary.path(), CWD, &path, RenameFlags::EXCHANGE) {
+        // What was there goes away with the temporary name.
+        Ok(()) => Ok(()),
+        // Not every file system can exchange (renameat2(2)): then there is a moment with neither.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            fs::remove_dir_all(&path).map_err(&fail)?;
+            fs::rename(temporary.path(), &path).map_err(&fail)?;
+            let _ = temporary.keep();
+            Ok(())
+        }
+        Err(error) => Err(fail(error.into())),
+    }
 }
 
 /// Writes what was exported, window by window.
