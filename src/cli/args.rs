@@ -32,7 +32,7 @@ pub struct BuildArgs {
     /// The image's name: `[registry/]repository[:tag]`
     #[arg(long, value_name = "NAME", help_heading = "Image")]
     pub name: Option<String>,
-    /// A recipe saved by the page or by handroll; layers and options given here come on top of it
+    /// A recipe that the page saved; layers and options given here come on top of it
     #[arg(long, value_name = "FILE", help_heading = "Image")]
     pub recipe: Option<PathBuf>,
     /// What the image runs on [default: linux/amd64]
