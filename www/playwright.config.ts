@@ -1,7 +1,9 @@
 /** The browser tests drive the built page in a real Chromium; build first. */
 import { defineConfig } from '@playwright/test';
 
-const port = Number(process.env.HANDROLL_E2E_PORT ?? 4188);
+// Several checkouts on one machine may test at the same time.
+const ours = [...process.cwd()].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1000, 0);
+const port = Number(process.env.HANDROLL_E2E_PORT ?? 4200 + ours);
 
 export default defineConfig({
   testDir: 'tests',

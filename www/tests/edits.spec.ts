@@ -124,6 +124,8 @@ test('layers: add, rename, duplicate, move, remove', async ({ page }) => {
   await expect(page.getByRole('group', { name: 'Layer B, top' })).toBeVisible();
   await menu('top', 'Duplicate');
   await expect(layer(page, 'top-copy')).toBeVisible();
+  await layer(page, 'top-copy').dragTo(layer(page, 'base'), { sourcePosition: { x: 3, y: 20 } });
+  await expect(page.getByRole('group', { name: 'Layer A, top-copy' })).toBeVisible();
   await menu('top-copy', 'Remove');
   await menu('top', 'Remove');
   await expect(rail(page)).toContainText('of 7');

@@ -40,7 +40,7 @@ test('a dropped folder comes with its empty directories, and programs may run', 
     Object.defineProperty(event, 'dataTransfer', { value: transfer });
     document.querySelector('[role="region"][aria-label^="Files of layer"]')!.dispatchEvent(event);
   });
-  await expect(page.getByText(/A browser tells no permissions: 1 that begin/)).toBeVisible();
+  await expect(page.getByText(/A browser tells no permissions: 1 that begins/)).toBeVisible();
   await expect(treeRow(page, '/app/run')).toContainText('-rwxr-xr-x');
   await expect(treeRow(page, '/app/notes.txt')).toContainText('-rw-r--r--');
   await expect(treeRow(page, '/app/empty')).toBeVisible();

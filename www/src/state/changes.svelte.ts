@@ -22,6 +22,7 @@ class Changes {
 
   #lastSettled: Digests | null = null;
   #next = '';
+  #together = 0;
 
   expect(action: Action, says?: string): void {
     this.#next = says ?? sayAction(action);
@@ -46,8 +47,10 @@ class Changes {
     if (!image) return;
     const digests = digestsOf(image);
     if (moved && this.#lastSettled) {
+      // Changes that come while digests are still worked on are summed up together.
+      this.#together = this.settled || this.words === this.#next ? 1 : this.#together + 1;
       this.before = this.#lastSettled;
-      this.words = this.#next;
+      this.words = this.#together > 1 ? `${this.#together} changes.` : this.#next;
       this.step = null;
     }
     this.current = digests;

@@ -18,6 +18,8 @@ export interface Crash {
   /** What was lost, in words; null when nothing was. */
   lost: string | null;
   recovered: boolean;
+  /** It could not even be started again. */
+  failed?: boolean;
 }
 
 class Session {
@@ -145,7 +147,10 @@ class Session {
 
   /** A dead core is replaced and told everything again, but for what killed it. */
   async #recover(panic: Panic): Promise<void> {
-    if (this.#recovering && panic.call?.kind !== 'replay') return;
+    if (this.#recovering && panic.call?.kind !== 'replay') {
+      if (this.crash) this.crash = { ...this.crash, failed: true };
+      return;
+    }
     const again = this.#recovering;
     this.#recovering = true;
     let lost = this.crash?.lost ?? null;

@@ -7,16 +7,20 @@ export interface Tool {
   /** What the tool calls the image. */
   calls: string;
   commands: { does: string; line: string }[];
-  note?: string;
-  /** Were these commands run by this project's tests? */
-  checked: boolean;
+  /** What is worth knowing, and which of these commands this project's tests run. */
+  note: string;
 }
 
+const NOT_RUN = 'Not run here: the machine that runs the tests has none. Written by its documentation.';
+
 export function tools(reference: Reference, file: string): Tool[] {
-  const { canonical, familiar, repository, tag } = reference;
+  const { canonical, familiar, registry, repository, tag } = reference;
   const short = repository.split('/').at(-1)!;
-  const remote = `docker://registry.example/${short}:${tag}`;
-  const named = `${short}:${tag}`;
+  // A name without a registry of its own needs one before it can be pushed.
+  const own = registry !== 'docker.io' || !repository.startsWith('library/');
+  const target = own ? canonical : `registry.example/${short}:${tag}`;
+  const tagged = (tool: string) =>
+    own ? `${tool} push ${familiar}` : `${tool} tag ${familiar} ${target} && ${tool} push ${target}`;
   return [
     {
       id: 'ctr',
@@ -25,10 +29,9 @@ export function tools(reference: Reference, file: string): Tool[] {
       commands: [
         { does: 'import', line: `sudo ctr images import ${file}` },
         { does: 'run', line: `sudo ctr run --rm -t ${canonical} demo` },
-        { does: 'push', line: `sudo ctr images push registry.example/${named} ${canonical}` },
+        { does: 'push', line: `sudo ctr images push ${own ? canonical : `${target} ${canonical}`}` },
       ],
-      note: 'ctr keeps images by namespace; add -n NAME before the command for another than “default”.',
-      checked: true,
+      note: 'The tests import and run with a real ctr; the push was not run here. For a namespace other than “default”, add -n NAME right after ctr.',
     },
     {
       id: 'docker',
@@ -39,10 +42,10 @@ export function tools(reference: Reference, file: string): Tool[] {
         { does: 'run', line: `docker run --rm -it ${familiar}` },
         {
           does: 'push',
-          line: `docker tag ${familiar} registry.example/${named} && docker push registry.example/${named}`,
+          line: tagged('docker'),
         },
       ],
-      checked: false,
+      note: NOT_RUN,
     },
     {
       id: 'podman',
@@ -51,10 +54,9 @@ export function tools(reference: Reference, file: string): Tool[] {
       commands: [
         { does: 'import', line: `podman load -i ${file}` },
         { does: 'run', line: `podman run --rm -it ${canonical}` },
-        { does: 'push', line: `podman push ${canonical} ${remote}` },
+        { does: 'push', line: `podman push ${canonical} docker://${target}` },
       ],
-      note: 'podman load was run; podman run could not be where the tests run.',
-      checked: true,
+      note: 'The tests load with a real podman; run and push were not run here.',
     },
     {
       id: 'nerdctl',
@@ -65,10 +67,10 @@ export function tools(reference: Reference, file: string): Tool[] {
         { does: 'run', line: `sudo nerdctl run --rm -it ${familiar}` },
         {
           does: 'push',
-          line: `sudo nerdctl tag ${familiar} registry.example/${named} && sudo nerdctl push registry.example/${named}`,
+          line: tagged('sudo nerdctl'),
         },
       ],
-      checked: false,
+      note: NOT_RUN,
     },
     {
       id: 'kind',
@@ -81,7 +83,7 @@ export function tools(reference: Reference, file: string): Tool[] {
           line: `kubectl run demo --rm -it --restart=Never --image-pull-policy=Never --image=${canonical}`,
         },
       ],
-      checked: false,
+      note: NOT_RUN,
     },
     {
       id: 'k3s',
@@ -94,7 +96,7 @@ export function tools(reference: Reference, file: string): Tool[] {
           line: `sudo k3s kubectl run demo --rm -it --restart=Never --image-pull-policy=Never --image=${canonical}`,
         },
       ],
-      checked: false,
+      note: NOT_RUN,
     },
     {
       id: 'skopeo',
@@ -102,10 +104,9 @@ export function tools(reference: Reference, file: string): Tool[] {
       calls: `oci-archive:${file}`,
       commands: [
         { does: 'look', line: `skopeo inspect oci-archive:${file}` },
-        { does: 'push', line: `skopeo copy oci-archive:${file} ${remote}` },
+        { does: 'push', line: `skopeo copy oci-archive:${file} docker://${target}` },
       ],
-      note: 'Pushes straight from the file: no daemon, no import.',
-      checked: true,
+      note: 'Pushes straight from the file: no daemon, no import. The tests inspect and copy with a real skopeo, to files rather than a registry.',
     },
   ];
 }
