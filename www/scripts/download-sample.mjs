@@ -49,7 +49,7 @@ try {
   await settled(page);
   const shown = await digests(page);
   if (recipe) {
-    await page.getByRole('button', { name: 'Start' }).click();
+    await page.getByRole('button', { name: 'Recipe', exact: true }).click();
     await saving(page, recipe, () => page.getByRole('menuitem', { name: 'Save recipe' }).click());
   }
   await page.getByRole('button', { name: 'Download image' }).click();
@@ -84,6 +84,8 @@ async function putBusybox(page) {
   for (const name of ['ls', 'cat']) {
     await row(page, `/bin/${name}`).click();
     const target = page.getByLabel('Target');
+    // Not yet the link that was looked at before.
+    while ((await target.inputValue()) !== 'show') await page.waitForTimeout(20);
     await target.fill('busybox');
     await changing(page, () => target.press('Enter'));
   }
