@@ -1,0 +1,152 @@
+//! The two sides of the worker's border: what the core says and understands, and what
+//! `www/src/core/protocol.ts` says that it does. The names of fields and operations are compared.
+
+use std::collections::BTreeSet;
+
+use handroll::tree::Time;
+use handroll::workbench::{Action, Caller, Export, Operation, Query, Workbench, sample};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+const PROTOCOL: &str = include_str!("../www/src/core/protocol.ts");
+
+/// The lines of a TypeScript declaration, from its head to the line that ends it, comments left out.
+fn declaration(head: &str) -> Vec<&'static str> {
+    let start = PROTOCOL
+        .find(head)
+        .unwrap_or_else(|| panic!("protocol.ts has no `{head}`"));
+    let end = if head.starts_with("interface") {
+        "\n}"
+    } else {
+        ";\n\n"
+    };
+    let length = PROTOCOL[start..].find(end).expect("declarations end");
+    let lines = PROTOCOL[start..start + length].lines();
+    lines
+        .filter(|line| !line.trim_start().starts_with(['*', '/']))
+        .collect()
+}
+
+/// The fields of an interface: the names at one level of indentation.
+fn fields(interface: &str) -> BTreeSet<String> {
+    let lines = declaration(&format!("interface {interface} {{"))
+        .into_iter()
+        .skip(1);
+    let fields = lines.filter_map(|line| line.strip_prefix("  ")?.split_once(':'));
+    let fields = fields.filter(|(name, _)| !name.starts_with([' ', '}', '|']));
+    fields
+        .map(|(name, _)| name.trim_end_matches('?').to_owned())
+        .collect()
+}
+
+fn keys(value: &Value) -> BTreeSet<String> {
+    value
+        .as_object()
+        .unwrap_or_else(|| panic!("{value} is no object"))
+        .keys()
+        .cloned()
+        .collect()
+}
+
+/// The values of `tag` that a union in the protocol has: `op: 'write'`, `op: 'a' | 'b'`.
+fn tags(union: &str, tag: &str) -> BTreeSet<String> {
+    let text = declaration(&format!("type {union} =")).join("\n");
+    let mut tags = BTreeSet::new();
+    for part in text.split(&format!("{{ {tag}: ")).skip(1) {
+        let names = part
+            .split([';', '}'])
+            .next()
+            .expect("split gives one part at least");
+        tags.extend(
+            names
+                .split('|')
+                .map(|name| name.trim().trim_matches('\'').to_owned()),
+        );
+    }
+    tags
+}
+
+/// The variants that serde knows, as its own error lists them.
+fn variants<T: DeserializeOwned>(tag: &str) -> BTreeSet<String> {
+    let wrong = format!(r#"{{"{tag}":"no such thing","value":null}}"#);
+    let error = serde_json::from_str::<T>(&wrong)
+        .err()
+        .expect("there is no such thing")
+        .to_string();
+    let (_, known) = error
+        .split_once("expected one of ")
+        .expect("serde lists what it knows");
+    known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn session() -> Workbench {
+    let mut workbench = Workbench::new();
+    let action = sample(1, 1, "amd64").unwrap();
+    workbench
+        .apply(Operation {
+            time: Time::at(0),
+            caller: Caller::ROOT,
+            action,
+        })
+        .unwrap();
+    while workbench.step(u64::MAX) {}
+    workbench
+}
+
+fn ask(workbench: &mut Workbench, query: &str) -> Value {
+    let query: Query = serde_json::from_str(query).unwrap();
+    serde_json::to_value(workbench.query(&query).unwrap()).unwrap()
+}
+
+#[test]
+fn operations_and_questions_have_the_same_names_on_both_sides() {
+    assert_eq!(variants::<Action>("op"), tags("Action", "op"));
+    assert_eq!(variants::<Query>("query"), tags("Query", "query"));
+    assert_eq!(variants::<Export>("export"), tags("Export", "export"));
+    assert_eq!(
+        variants::<handroll::image::ConfigField>("field"),
+        tags("ConfigField", "field")
+    );
+    assert_eq!(
+        variants::<handroll::workbench::NewEntry>("kind"),
+        tags("NewEntry", "kind")
+    );
+}
+
+#[test]
+fn answers_have_the_fields_that_the_protocol_promises() {
+    let mut workbench = session();
+    let overview = ask(&mut workbench, r#"{"query":"overview"}"#);
+    let image = &overview["images"][0];
+    let rows = ask(&mut workbench, r#"{"query":"rows","image":1,"from":0,"to":9}"#);
+    let column = ask(
+        &mut workbench,
+        r#"{"query":"column","image":1,"path":"/hello.txt"}"#,
+    );
+    let found = ask(
+        &mut workbench,
+        r#"{"query":"find","image":1,"text":"hello","limit":9}"#,
+    );
+    let findings = ask(&mut workbench, r#"{"query":"preflight","image":1}"#);
+    for (interface, value) in [
+        ("Overview", &overview),
+        ("ImageView", image),
+        ("Reference", &image["reference"]),
+        ("LayerView", &image["layers"][0]),
+        ("Rows", &rows),
+        ("Row", &rows["rows"][0]),
+        ("Cell", &rows["rows"][0]["cells"][0]),
+        ("Column", &column),
+        ("EntryView", &column["layers"][0]["entry"]),
+        ("Found", &found[0]),
+        ("Finding", &findings[0]),
+    ] {
+        assert_eq!(keys(value), fields(interface), "{interface}");
+    }
+    let documents = tags_of_names(&declaration("type DocumentName =").join(" "));
+    assert_eq!(keys(&image["documents"]), documents);
+}
+
+fn tags_of_names(text: &str) -> BTreeSet<String> {
+    text.split('\'').skip(1).step_by(2).map(str::to_owned).collect()
+}
