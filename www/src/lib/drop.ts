@@ -53,8 +53,7 @@ async function childrenOf(entry: FileSystemDirectoryEntry): Promise<FileSystemEn
 }
 
 /** Files that begin as a program or a script are meant to be run. */
-export async function looksExecutable(file: Blob): Promise<boolean> {
-  const head = new Uint8Array(await file.slice(0, 4).arrayBuffer());
+export function looksExecutable(head: Uint8Array): boolean {
   const elf = head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46;
   return elf || (head[0] === 0x23 && head[1] === 0x21);
 }

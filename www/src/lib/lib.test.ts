@@ -1,6 +1,7 @@
 /** The small things: sizes, names as bytes, modes, times, hashes, JSON tokens, hex. */
 import { describe, expect, it } from 'vitest';
 import { formatSize } from './bytes';
+import { toBase64 } from './base64';
 import { bytesOf, byteText, typedText } from './byte-text';
 import { barHeights, shortDigest } from './digest';
 import { formatHash, parseHash } from './hash-params';
@@ -112,6 +113,11 @@ describe('JSON', () => {
     expect(shown).toContain('\n    -2.5e3,\n');
     expect(shown).toContain('"d": []');
   });
+});
+
+it('writes base64', () => {
+  const bytes = Uint8Array.from({ length: 20_000 }, (_, i) => i % 256);
+  expect(Buffer.from(toBase64(bytes), 'base64').equals(Buffer.from(bytes))).toBe(true);
 });
 
 describe('bytes', () => {

@@ -1,9 +1,7 @@
 /** What a person does, in terms of the core's actions. Each gives the core's refusal, or null. */
 import type { Action, Compression, CoreError, EntryView, NewEntry } from '../core/protocol';
 import { count } from '../lib/bytes';
-import { byteText } from '../lib/byte-text';
-import { looksExecutable, type Dropped } from '../lib/drop';
-import { join, parentOf } from '../lib/path';
+import { parentOf } from '../lib/path';
 import { fileName, saveFile } from '../lib/save-file';
 import { notices } from './notices.svelte';
 import { refusal, session } from './session.svelte';
@@ -84,61 +82,6 @@ export async function deletePath(layer: number, path: string): Promise<void> {
     const name = session.layer(layer)?.name ?? '';
     if (done) notices.say(`${path} is in a layer below. ${name} now says that it is deleted: a whiteout.`);
   }
-}
-
-/** Reading the heads of many files goes side by side, so many at a time. */
-const AT_ONCE = 64;
-
-/** Takes files and directories into a layer, as one step of undo, and says what modes they got. */
-export async function takeFiles(layer: number, directory: string, dropped: Dropped[]): Promise<void> {
-  if (dropped.length === 0 || !session.image) return;
-  const actions: Action[] = [];
-  const inside = new Set(dropped.map((one) => parentOf(`/${one.path}`)));
-  let executable = 0;
-  try {
-    for (let at = 0; at < dropped.length; at += AT_ONCE) {
-      const some = dropped.slice(at, at + AT_ONCE);
-      const made = await Promise.all(some.map((one) => take(layer, directory, one, inside)));
-      for (const action of made) if (action) actions.push(action);
-    }
-  } catch (error) {
-    notices.say(`A file could not be read: ${error instanceof Error ? error.message : String(error)}`, true);
-    return;
-  }
-  for (const action of actions) if (action.op === 'make' && action.attributes?.mode === 0o755) executable++;
-  const files = dropped.filter((one) => one.file).length;
-  const label = `${count(files, 'file')} taken into ${session.layer(layer)?.name ?? 'the layer'}`;
-  if (actions.length > 0 && !(await attempt({ op: 'group', label, actions }))) return;
-  notices.say(
-    `${label}. A browser tells no permissions: ` +
-      (executable === 0
-        ? `${files === 1 ? 'it' : 'they'} got 0644.`
-        : `${executable} that ${executable === 1 ? 'begins' : 'begin'} as a program or script got 0755, the rest 0644.`),
-  );
-  await reveal(join(directory, byteText(dropped[0]!.path)), layer);
-}
-
-async function take(
-  layer: number,
-  directory: string,
-  { path, file }: Dropped,
-  inside: Set<string>,
-): Promise<Action | null> {
-  const target = join(directory, byteText(path));
-  if (file === null) {
-    // Directories with something in them come with it; an empty one is made, unless it is there.
-    if (inside.has(`/${path}`) || (await isThere(layer, target))) return null;
-    return { op: 'make', layer, path: target, entry: { kind: 'directory' }, parents: true };
-  }
-  const mode = (await looksExecutable(file)) ? 0o755 : 0o644;
-  const content = { source: await session.openSource(file), offset: 0, length: file.size };
-  const entry: NewEntry = { kind: 'file', content };
-  return { op: 'make', layer, path: target, entry, attributes: { mode }, parents: true, replace: true };
-}
-
-async function isThere(layer: number, path: string): Promise<boolean> {
-  const column = await session.client.query({ query: 'column', image: session.image!.id, path });
-  return column.layers.some((stratum) => stratum.layer === layer && stratum.entry !== null);
 }
 
 /** A copy of what is visible below, into this layer, to be changed there. */
