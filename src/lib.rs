@@ -7,6 +7,7 @@
 
 pub mod digest;
 pub mod content;
+pub mod scratch;
 pub mod text;
 pub mod tree;
 pub mod tar;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use handroll::compress::inflate::plain;
 use handroll::content::{Content, ContentError, Source};
 use handroll::image::archive::{Documents, LayerBlob};
 use handroll::image::created;
-use handroll::image::open::plain;
 use handroll::image::{ConfigField, Reference};
 use handroll::layer::{Compression, DeflateTask, Task};
 use handroll::native::{DiskOptions, FileSource, Owner, TemporaryFiles, Times, read_dir};

@@ -2,3 +2,4 @@
 
 pub mod gz1;
 pub mod gzip;
+pub mod inflate;

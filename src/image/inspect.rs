@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::manifest::{CONTAINERD_NAME, INDEX, MANIFEST, REF_NAME, blob_path};
-use super::open::{Files, GZIP_MAGIC, OpenError, for_each_inflated, starts_with};
+use super::open::{Files, OpenError};
+use crate::compress::inflate::{GZIP_MAGIC, InflateError, for_each_inflated, starts_with};
 use crate::content::{Content, ContentError};
 use crate::digest::{Digest, Hasher, chain_id};
 
@@ -408,7 +409,7 @@ fn look(content: &Content) -> Result<Seen, InspectError> {
         });
         let diff_id = match inflated {
             Ok(()) => Ok(hasher.finish()),
-            Err(OpenError::Content(error)) => return Err(error.into()),
+            Err(InflateError::Content(error)) => return Err(error.into()),
             Err(error) => Err(error.to_string()),
         };
         return Ok(Seen {

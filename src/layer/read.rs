@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::compress::gzip::GzipError;
 use crate::content::Content;
 use crate::tar::{Entries, Entry, ReadType, TarError};
 use crate::text::escape;
@@ -45,8 +46,8 @@ pub enum ReadError {
     EmptyWhiteout { offset: u64, name: String },
     #[error("entry at byte {offset}: the root of a layer must be a directory")]
     RootNotDirectory { offset: u64 },
-    #[error("this is neither a tar nor a gzip of one: {reason}")]
-    Gzip { reason: String },
+    #[error("the gzip stream is damaged: {0}")]
+    Gzip(#[from] GzipError),
 }
 
 impl ReadError {
@@ -54,7 +55,7 @@ impl ReadError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Tar(_) => "bad_tar",
-            Self::Gzip { .. } => "bad_gzip",
+            Self::Gzip(_) => "bad_gzip",
             _ => "bad_layer",
         }
     }

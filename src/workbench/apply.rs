@@ -396,7 +396,7 @@ pub(super) fn check_time(time: Time) -> Result<Time> {
     }
 }
 
-/// What Linux takes as a name and a value (xattr(7)), and what a tar can hold.
+/// What Linux takes as a name and a value (xattr(7)), but for the marks that overlayfs keeps for itself.
 fn check_xattr(name: &[u8], value: Option<&[u8]>) -> Result<()> {
     let error = |rule| {
         Err(WorkbenchError::XattrName {
@@ -414,9 +414,6 @@ fn check_xattr(name: &[u8], value: Option<&[u8]>) -> Result<()> {
     if name.len() > 255 || name.contains(&0) {
         return error("it can have at most 255 bytes, none of them zero");
     }
-    if name.contains(&b'=') {
-        return error("a tar keeps names and values apart by `=`, so it cannot hold one");
-    }
     if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
         return error("overlayfs keeps its own marks there; use a whiteout or an opaque directory");
     }
@@ -427,7 +424,6 @@ fn check_xattr(name: &[u8], value: Option<&[u8]>) -> Result<()> {
         })
     };
     match value {
-        Some(b"") => value_error("a tar reads an empty value as none"),
         Some(value) if value.len() > 65536 => value_error("it can have at most 65536 bytes"),
         _ => Ok(()),
     }

@@ -21,10 +21,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::compress::gzip::Gunzip;
-use crate::content::{Content, ContentError, ScratchSpace, Source, WINDOW};
+use crate::compress::inflate::{InflateError, plain};
+use crate::content::{Content, ContentError, ScratchSpace, Source};
 use crate::image::archive::{self, Documents, LayerBlob};
 use crate::layer::{Blob, DeflateTask, Layer, LayerError, Note, ReadError, SegmentCache, Task, read_tar};
+use crate::scratch::MemorySpace;
 
 use apply::{Applier, Contents};
 use journal::Journal;
@@ -41,17 +42,13 @@ pub use recipe::{RECIPE_LIMIT, Recipe};
 pub use sample::{sample, sample_program, switch_platform};
 pub use state::{ImageState, LayerState, State};
 
-/// The most bytes that an inflated layer may have when there is no scratch to put it in.
-const INFLATE_LIMIT: u64 = 1 << 30;
-
 /// One session.
-#[derive(Default)]
 pub struct Workbench {
     state: State,
     journal: Journal,
     blobs: Blobs,
     sources: BTreeMap<SourceId, Arc<dyn Source>>,
-    scratches: Option<Arc<dyn ScratchSpace>>,
+    scratches: Arc<dyn ScratchSpace>,
     rows: rows::Rows,
     revision: u64,
 }
@@ -59,17 +56,27 @@ pub struct Workbench {
 impl Workbench {
     /// An empty session that keeps in memory what it must keep.
     pub fn new() -> Self {
-        Self::default()
+        Self::with(SegmentCache::in_memory(), Arc::new(MemorySpace))
     }
 
     /// An empty session that keeps inflated layers and deflated segments in scratches.
     pub fn with_scratches(scratches: Arc<dyn ScratchSpace>) -> Result<Self, ContentError> {
-        let cache = SegmentCache::in_scratch(scratches.create()?);
-        Ok(Self {
+        Ok(Self::with(
+            SegmentCache::in_scratch(scratches.create()?),
+            scratches,
+        ))
+    }
+
+    fn with(cache: SegmentCache, scratches: Arc<dyn ScratchSpace>) -> Self {
+        Self {
+            state: State::default(),
+            journal: Journal::default(),
             blobs: Blobs::new(cache),
-            scratches: Some(scratches),
-            ..Self::default()
-        })
+            sources: BTreeMap::new(),
+            scratches,
+            rows: rows::Rows::default(),
+            revision: 0,
+        }
     }
 
     /// What the session holds now.
@@ -173,58 +180,18 @@ impl Workbench {
 
     /// Reads a tar, plain or gzip, as a layer, with notes on what would be written otherwise.
     pub fn read_layer(&self, tar: Content) -> Result<(Layer, Vec<Note>), WorkbenchError> {
-        let mut magic = [0; 2];
-        let is_gzip = tar.len() >= 2 && {
-            tar.read_at(0, &mut magic)?;
-            magic == [0x1f, 0x8b]
-        };
-        let tar = if is_gzip { self.inflate(&tar)? } else { tar };
+        let tar = plain(&tar, &*self.scratches).map_err(|error| match error {
+            InflateError::Content(error) => WorkbenchError::from(error),
+            InflateError::Gzip(error) => ReadError::Gzip(error).into(),
+        })?;
         let read = read_tar(&tar)?;
         Ok((Layer::from_tar(read.tree, tar), read.notes))
     }
+}
 
-    fn inflate(&self, gzip: &Content) -> Result<Content, WorkbenchError> {
-        let scratch = self
-            .scratches
-            .as_ref()
-            .map(|scratches| scratches.create())
-            .transpose()?;
-        let mut memory = Vec::new();
-        let mut gunzip = Gunzip::new();
-        let failed = |error: &dyn std::fmt::Display| ReadError::Gzip {
-            reason: error.to_string(),
-        };
-        let (mut input, mut output) = (vec![0; WINDOW], vec![0; WINDOW]);
-        let mut at = 0;
-        loop {
-            let length = WINDOW.min((gzip.len() - at) as usize);
-            gzip.read_at(at, &mut input[..length])?;
-            let step = gunzip
-                .step(&input[..length], &mut output)
-                .map_err(|error| failed(&error))?;
-            if (step.consumed, step.written) == (0, 0) {
-                break;
-            }
-            at += step.consumed as u64;
-            match &scratch {
-                Some(scratch) => {
-                    scratch.append(&output[..step.written])?;
-                }
-                None if memory.len() + step.written > INFLATE_LIMIT as usize => {
-                    return Err(ContentError::TooLarge {
-                        length: gzip.len(),
-                        limit: INFLATE_LIMIT,
-                    }
-                    .into());
-                }
-                None => memory.extend_from_slice(&output[..step.written]),
-            }
-        }
-        gunzip.finish().map_err(|error| failed(&error))?;
-        Ok(match scratch {
-            Some(scratch) => Content::whole(scratch),
-            None => Content::inline(memory),
-        })
+impl Default for Workbench {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

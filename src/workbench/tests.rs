@@ -299,7 +299,7 @@ fn what_is_wrong_gets_a_name_and_changes_nothing() {
         ),
         (xattr("plain", "x"), "xattr_name"),
         (xattr("trusted.overlay.opaque", "y"), "xattr_name"),
-        (xattr("user.a", ""), "xattr_value"),
+        (xattr("user.a", &"x".repeat(65537)), "xattr_value"),
         (
             Action::SetName {
                 image: 1,
