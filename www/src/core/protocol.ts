@@ -312,5 +312,7 @@ export type Export =
  * content(layer, path, offset, length): Uint8Array
  * export(what: Export): Blob               needs known digests for image and layer_blob; else CoreError `busy`
  * sample(image, firstLayer, architecture): Action   the article's image, as a group for `apply`
+ * switch_platform(image, os, architecture, variant): Action   another platform, and its sample program with it
+ * provoke_panic(): never                   for the test of the crash dialog
  * load_recipe(source: SourceId): Operation[]        the operations of a recipe file that was opened as a source
  */
