@@ -1,5 +1,5 @@
 /** A window of rows onto the stack, one layer, or the merged view: asks the core for what is in sight. */
-import type { Row } from '../core/protocol';
+import type { Row, Rows } from '../core/protocol';
 import { session } from './session.svelte';
 
 export interface RowsOf {
@@ -25,23 +25,32 @@ export class RowWindow {
   async load(first: number, last: number): Promise<void> {
     const image = session.image?.id;
     void session.tick;
-    const { layer, merged, filter } = this.of();
+    this.of();
     if (image === undefined) return;
     const asked = ++this.#asked;
-    const from = Math.max(0, first - MARGIN);
-    const what = {
-      ...(layer === undefined ? {} : { layer }),
-      ...(merged ? { merged } : {}),
-      ...(filter ? { filter } : {}),
-    };
-    const rows = await session.client
-      .query({ query: 'rows', image, from, to: last + MARGIN, ...what })
-      .catch(() => null);
+    const rows = await this.#query(Math.max(0, first - MARGIN), last + MARGIN);
     if (!rows || asked !== this.#asked) return;
     this.total = rows.total;
     this.from = rows.from;
     this.rows = rows.rows;
     this.ready = true;
+  }
+
+  /** The row at an index that may be out of sight. */
+  async one(index: number): Promise<Row | undefined> {
+    return this.at(index) ?? (await this.#query(index, index + 1))?.rows[0];
+  }
+
+  #query(from: number, to: number): Promise<Rows | null> {
+    const { layer, merged, filter } = this.of();
+    const what = {
+      ...(layer === undefined ? {} : { layer }),
+      ...(merged ? { merged } : {}),
+      ...(filter ? { filter } : {}),
+    };
+    return session.client
+      .query({ query: 'rows', image: session.image?.id ?? 0, from, to, ...what })
+      .catch(() => null);
   }
 
   at(index: number): Row | undefined {
