@@ -73,6 +73,12 @@ pub trait ScratchSpace: Send + Sync {
     fn create(&self) -> Result<Arc<dyn Scratch>, ContentError>;
 }
 
+/// How many bytes of `left` are read at once: at most [`WINDOW`]. Computed in 64 bits, since a browser's `usize`
+/// has 32 and files are larger.
+pub(crate) fn window(left: u64) -> usize {
+    left.min(WINDOW as u64) as usize
+}
+
 /// Some bytes. Cloning is cheap and shares them.
 #[derive(Clone)]
 pub enum Content {
@@ -170,12 +176,12 @@ impl Content {
             take(bytes);
             return Ok(());
         }
-        let mut window = vec![0; WINDOW.min(self.len() as usize)];
+        let mut buffer = vec![0; window(self.len())];
         let mut offset = 0;
         while offset < self.len() {
-            let length = WINDOW.min((self.len() - offset) as usize);
-            self.read_at(offset, &mut window[..length])?;
-            take(&window[..length]);
+            let length = window(self.len() - offset);
+            self.read_at(offset, &mut buffer[..length])?;
+            take(&buffer[..length]);
             offset += length as u64;
         }
         Ok(())
@@ -222,5 +228,16 @@ impl std::fmt::Debug for Content {
                 write!(f, "Range({} {offset}+{length})", source.name())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_of_more_than_32_bits() {
+        assert_eq!([window(0), window(7)], [0, 7]);
+        assert_eq!([window(1 << 32), window((1 << 32) + 5)], [WINDOW; 2]);
     }
 }

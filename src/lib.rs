@@ -16,6 +16,8 @@ pub mod layer;
 pub mod image;
 pub mod overlay;
 pub mod workbench;
+#[cfg(test)]
+mod random;
 #[cfg(target_arch = "wasm32")]
 pub mod wasm;
 #[cfg(feature = "native")]

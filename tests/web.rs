@@ -131,7 +131,7 @@ async fn digests_are_those_of_subtle_crypto() {
 async fn the_browser_inflates_what_we_deflated() {
     let mut session = sample();
     let (big, _) = file("big", 3_000_000);
-    session.open_source(1, big);
+    session.open_source(1, big).unwrap();
     let content = r#"{"source":1,"offset":5,"length":2900000}"#;
     let make =
         format!(r#"{{"op":"make","layer":2,"path":"/big","entry":{{"kind":"file","content":{content}}}}}"#);
@@ -157,7 +157,7 @@ async fn the_browser_inflates_what_we_deflated() {
 async fn files_are_read_where_they_are() {
     let mut session = sample();
     let (big, bytes) = file("big", 2_500_000);
-    session.open_source(7, big);
+    session.open_source(7, big).unwrap();
     for (path, offset, length) in [("/a", 0, 2_500_000), ("/b", 1_048_570, 12), ("/c", 2_500_000, 0)] {
         let make = format!(
             r#"{{"op":"make","layer":1,"path":"{path}","entry":{{"kind":"file","content":{{"source":7,"offset":{offset},"length":{length}}}}}}}"#
@@ -279,14 +279,14 @@ fn numbers_and_absences_cross_as_the_page_expects_them() {
 async fn a_recipe_survives_a_file() {
     let mut session = sample();
     let (big, _) = file("big", 100_000);
-    session.open_source(1, big);
+    session.open_source(1, big).unwrap();
     let make = r#"{"op":"make","layer":2,"path":"/big","entry":{"kind":"file","content":{"source":1,"offset":0,"length":100000}}}"#;
     apply(&mut session, json(make)).unwrap();
     while session.step(64) {}
     let recipe = session.export(json(r#"{"export":"recipe"}"#)).unwrap();
     let file = web_sys::File::new_with_blob_sequence(&Array::of1(&recipe), "recipe.tar").unwrap();
     let mut other = Session::new();
-    other.open_source(4, file);
+    other.open_source(4, file).unwrap();
     let operations: Array = other.load_recipe(4).unwrap().unchecked_into();
     for operation in operations.iter() {
         other.apply(operation).unwrap();

@@ -87,7 +87,9 @@ impl Session {
     fn open(&mut self, source: Arc<dyn Source>) -> SourceId {
         let id = self.next_source;
         self.next_source += 1;
-        self.workbench.open_source(id, source);
+        self.workbench
+            .open_source(id, source)
+            .expect("ids are counted up");
         id
     }
 

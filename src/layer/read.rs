@@ -182,7 +182,7 @@ impl Reader {
         if self.tree.lookup(path).is_some() {
             return Ok(());
         }
-        let result = self.tree.make_parents(path, &implied);
+        let result = self.tree.make_parents(path, |_| implied.clone());
         self.edit(result)?;
         let result = self
             .tree
@@ -286,11 +286,32 @@ impl Reader {
         (metadata, opaque)
     }
 
+    /// Whether a directory above `path` is whited out. To put anything into it would bring it back.
+    fn is_under_whiteout(&self, path: &TreePath) -> bool {
+        let mut ino = Ino::ROOT;
+        for name in path.names() {
+            let Some(directory) = self.tree.directory(ino) else {
+                return false;
+            };
+            match directory.entries().get(name) {
+                Some(&child) => ino = child,
+                None => return directory.whiteouts().contains(name),
+            }
+        }
+        false
+    }
+
     fn finish(mut self) -> Result<ReadTar, ReadError> {
         if let Some(time) = self.whiteout_time {
             self.tree.set_whiteout_time(time);
         }
         for path in std::mem::take(&mut self.whiteouts) {
+            if self.is_under_whiteout(&path) {
+                self.note(format!(
+                    "`{path}` is whited out, and so is a directory above it; it is left out"
+                ));
+                continue;
+            }
             let Some(own) = self.tree.lookup(&path) else {
                 if let Some((parent, _)) = path.split_last() {
                     self.parents(&parent)?;

@@ -230,7 +230,7 @@ impl Reader<'_> {
         };
         let above = Metadata::new(0o755, uid, gid, Time::at(whiteout_time));
         self.tree = Tree::new(above.clone(), whiteout_time);
-        self.tree.make_parents(destination, &above)?;
+        self.tree.make_parents(destination, |_| above.clone())?;
         self.tree
             .make(destination, Node::Directory(Directory::default()), metadata)?;
         Ok(())

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::content::{Content, ContentError, WINDOW};
+use crate::content::{Content, ContentError, window};
 use crate::tree::{Ino, Inode, Name, Node, Tree, TreePath};
 
 /// The trees of a stack, bottom first.
@@ -79,7 +79,7 @@ impl Spot {
 pub enum Change {
     Kind,
     Content,
-    /// Both contents are large and of one size: whether they differ was not read.
+    /// Both contents are of one size, and too large to be compared or not to be read: perhaps they differ.
     ContentUnread,
     Target,
     Device,
@@ -194,7 +194,7 @@ impl<'a> Stack<'a> {
 
     /// In what the entry of layer `position` differs from the next one below it; nothing if there is none or
     /// a whiteout stands between. Contents of one size are read to compare them, up to `limit` bytes.
-    pub fn changes(&self, spot: &Spot, position: usize, limit: u64) -> Result<Vec<Change>, ContentError> {
+    pub fn changes(&self, spot: &Spot, position: usize, limit: u64) -> Vec<Change> {
         let inode_at = |position: usize| match spot.cells[position]?.entry {
             SpotEntry::Inode(ino) => Some(self.trees[position].inode(ino)),
             SpotEntry::Whiteout => None,
@@ -202,16 +202,16 @@ impl<'a> Stack<'a> {
         let below = (0..position).rev().find(|&below| spot.cells[below].is_some());
         match (inode_at(position), below.and_then(inode_at)) {
             (Some(upper), Some(lower)) => changes_between(lower, upper, limit),
-            _ => Ok(Vec::new()),
+            _ => Vec::new(),
         }
     }
 }
 
-fn changes_between(lower: &Inode, upper: &Inode, limit: u64) -> Result<Vec<Change>, ContentError> {
+fn changes_between(lower: &Inode, upper: &Inode, limit: u64) -> Vec<Change> {
     let mut changes = Vec::new();
     match (&lower.node, &upper.node) {
         (Node::Directory(_), Node::Directory(_)) | (Node::Fifo, Node::Fifo) => {}
-        (Node::File(a), Node::File(b)) => changes.extend(content_change(a, b, limit)?),
+        (Node::File(a), Node::File(b)) => changes.extend(content_change(a, b, limit)),
         (Node::Symlink(a), Node::Symlink(b)) if a == b => {}
         (Node::Symlink(_), Node::Symlink(_)) => changes.push(Change::Target),
         (a, b) if a.kind() != b.kind() => changes.push(Change::Kind),
@@ -230,32 +230,39 @@ fn changes_between(lower: &Inode, upper: &Inode, limit: u64) -> Result<Vec<Chang
             .into_iter()
             .filter_map(|(differs, change)| differs.then_some(change)),
     );
-    Ok(changes)
+    changes
 }
 
-fn content_change(a: &Content, b: &Content, limit: u64) -> Result<Option<Change>, ContentError> {
+/// A content that cannot be read is not compared: the view of all the others must not fail for it.
+fn content_change(a: &Content, b: &Content, limit: u64) -> Option<Change> {
     if a.len() != b.len() {
-        return Ok(Some(Change::Content));
+        return Some(Change::Content);
     }
     if a.is_same(b) {
-        return Ok(None);
+        return None;
     }
+    match equal_up_to(a, b, limit) {
+        Ok(false) => Some(Change::Content),
+        Ok(true) if a.len() <= limit => None,
+        _ => Some(Change::ContentUnread),
+    }
+}
+
+/// Whether two contents of one length begin with the same `limit` bytes.
+fn equal_up_to(a: &Content, b: &Content, limit: u64) -> Result<bool, ContentError> {
+    let end = a.len().min(limit);
+    let (mut left, mut right) = (vec![0; window(end)], vec![0; window(end)]);
     let mut offset = 0;
-    let window = WINDOW.min(a.len() as usize);
-    let (mut left, mut right) = (vec![0; window], vec![0; window]);
-    while offset < a.len() {
-        if offset >= limit {
-            return Ok(Some(Change::ContentUnread));
-        }
-        let length = window.min((a.len() - offset) as usize);
+    while offset < end {
+        let length = window(end - offset);
         a.read_at(offset, &mut left[..length])?;
         b.read_at(offset, &mut right[..length])?;
         if left[..length] != right[..length] {
-            return Ok(Some(Change::Content));
+            return Ok(false);
         }
         offset += length as u64;
     }
-    Ok(None)
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -329,7 +336,7 @@ mod tests {
             .unwrap();
         upper.write(&path("/b"), Content::inline(*b"c")).unwrap();
         let stack = Stack::new(vec![&lower, &upper]);
-        let changes = |text| stack.changes(&stack.spot(&path(text)), 1, 1 << 20).unwrap();
+        let changes = |text| stack.changes(&stack.spot(&path(text)), 1, 1 << 20);
         assert_eq!(
             (changes("/a"), changes("/b")),
             (vec![Change::Owner], vec![Change::Content])

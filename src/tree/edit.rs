@@ -98,17 +98,33 @@ impl Tree {
         Ok(ino)
     }
 
-    /// Makes the directories above `path` that are missing, with these attributes.
-    pub fn make_parents(&mut self, path: &TreePath, metadata: &Metadata) -> Result<(), EditError> {
-        for depth in 1..path.names().len() {
-            let parent: TreePath = path.names()[..depth].iter().cloned().collect();
-            match self.resolve(&parent) {
-                Ok(_) => {}
-                Err(EditError::NotFound { .. }) => {
-                    self.make(&parent, Node::Directory(Directory::default()), metadata.clone())?;
+    /// Makes the directories above `path` that are missing. `attributes` are theirs, told by how many names
+    /// their paths have.
+    pub fn make_parents(
+        &mut self,
+        path: &TreePath,
+        mut attributes: impl FnMut(usize) -> Metadata,
+    ) -> Result<(), EditError> {
+        // Name by name, not path by path: a tar's name can be of half a million directories.
+        let mut ino = Ino::ROOT;
+        let above = path.names().len().saturating_sub(1);
+        for (depth, name) in path.names()[..above].iter().enumerate() {
+            let directory = self.directory(ino).ok_or_else(|| EditError::NotDirectory {
+                path: path.names()[..depth].iter().cloned().collect(),
+            })?;
+            ino = match directory.entries.get(name) {
+                Some(&child) => child,
+                None => {
+                    let node = Node::Directory(Directory::default());
+                    let child = self.add_inode(Inode {
+                        metadata: attributes(depth + 1),
+                        node,
+                        links: 1,
+                    });
+                    self.put(ino, name.clone(), child);
+                    child
                 }
-                Err(error) => return Err(error),
-            }
+            };
         }
         Ok(())
     }

@@ -98,8 +98,9 @@ impl Session {
     }
 
     /// Makes a file's bytes available to operations.
-    pub fn open_source(&mut self, id: SourceId, file: web_sys::File) {
-        self.workbench.open_source(id, Arc::new(FileSource::new(file)));
+    pub fn open_source(&mut self, id: SourceId, file: web_sys::File) -> Result<(), JsValue> {
+        let source = Arc::new(FileSource::new(file));
+        self.workbench.open_source(id, source).map_err(refused)
     }
 
     /// Does about as much work as deflating `budget` KiB is; true while some is left.

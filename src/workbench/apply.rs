@@ -145,7 +145,10 @@ impl Applier<'_> {
             } => {
                 let (path, name) = (TreePath::parse(path)?, unescape(name)?);
                 let value = value.as_deref().map(unescape).transpose()?;
-                check_xattr(&name, value.as_deref())?;
+                // One that came from elsewhere and should not be there can still be removed.
+                if let Some(value) = &value {
+                    check_xattr(&name, value)?;
+                }
                 Ok(self.tree(*layer)?.set_metadata(&path, |metadata| {
                     let xattrs = Arc::make_mut(&mut metadata.xattrs);
                     match value {
@@ -263,22 +266,21 @@ impl Applier<'_> {
     /// show: an entry of a directory replaces those (layer.md, "Applying Changesets"), and who deletes a file
     /// from a sticky `/tmp` does not mean to change `/tmp`. What is nowhere below gets the caller's.
     fn make_parents(&mut self, layer: LayerId, path: &TreePath) -> Result<()> {
-        for depth in 1..path.names().len() {
-            let parent: TreePath = path.names()[..depth].iter().cloned().collect();
-            if self.state.layer(layer)?.layer.tree().lookup(&parent).is_some() {
-                continue;
-            }
-            let (image, position) = self.state.place_of(layer)?;
-            let below = &self.state.image(image)?.layers[..position];
-            let stack = Stack::new(below.iter().map(|layer| layer.layer.tree()).collect());
-            let shown = stack
-                .lookup(&parent)
-                .filter(|inode| inode.node.as_directory().is_some());
-            let metadata = shown.map_or_else(|| self.directory_metadata(), |inode| inode.metadata.clone());
-            self.tree(layer)?
-                .make(&parent, Node::Directory(Directory::default()), metadata)?;
+        let (image, position) = self.state.place_of(layer)?;
+        let below = &self.state.image(image)?.layers[..position];
+        let stack = Stack::new(below.iter().map(|layer| layer.layer.tree()).collect());
+        let made = self.directory_metadata();
+        let mut spot = stack.root();
+        let mut shown = Vec::new();
+        for name in &path.names()[..path.names().len().saturating_sub(1)] {
+            spot = stack.child(&spot, name);
+            let visible = spot.visible().map(|(at, ino)| stack.trees()[at].inode(ino));
+            let directory = visible.filter(|inode| inode.node.as_directory().is_some());
+            shown.push(directory.map_or_else(|| made.clone(), |inode| inode.metadata.clone()));
         }
-        Ok(())
+        Ok(self
+            .tree(layer)?
+            .make_parents(path, |depth| shown[depth - 1].clone())?)
     }
 
     fn make(
@@ -388,16 +390,21 @@ fn set_attributes(metadata: &mut Metadata, attributes: &Attributes) -> Result<()
     Ok(())
 }
 
-/// A time whose nanoseconds are less than a second.
+/// A time whose nanoseconds are less than a second, and whose seconds are whole in JSON everywhere: JavaScript
+/// rounds what is beyond 2^53, and a recipe that passed through a page would give another digest.
 pub(super) fn check_time(time: Time) -> Result<Time> {
-    match time.nanos {
-        0..=999_999_999 => Ok(time),
-        nanos => Err(WorkbenchError::Nanos { nanos }),
+    const EXACT: i64 = 1 << 53;
+    match time {
+        Time { nanos, .. } if nanos > 999_999_999 => Err(WorkbenchError::Nanos { nanos }),
+        Time { seconds, .. } if !(-EXACT < seconds && seconds < EXACT) => {
+            Err(WorkbenchError::Seconds { seconds })
+        }
+        time => Ok(time),
     }
 }
 
 /// What Linux takes as a name and a value (xattr(7)), but for the marks that overlayfs keeps for itself.
-fn check_xattr(name: &[u8], value: Option<&[u8]>) -> Result<()> {
+fn check_xattr(name: &[u8], value: &[u8]) -> Result<()> {
     let error = |rule| {
         Err(WorkbenchError::XattrName {
             name: escape(name),
@@ -417,15 +424,12 @@ fn check_xattr(name: &[u8], value: Option<&[u8]>) -> Result<()> {
     if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
         return error("overlayfs keeps its own marks there; use a whiteout or an opaque directory");
     }
-    let value_error = |rule| {
-        Err(WorkbenchError::XattrValue {
+    match value.len() {
+        0..=65536 => Ok(()),
+        _ => Err(WorkbenchError::XattrValue {
             name: escape(name),
-            rule,
-        })
-    };
-    match value {
-        Some(value) if value.len() > 65536 => value_error("it can have at most 65536 bytes"),
-        _ => Ok(()),
+            rule: "it can have at most 65536 bytes",
+        }),
     }
 }
 

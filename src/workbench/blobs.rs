@@ -72,7 +72,14 @@ impl Blobs {
             layer, compression, ..
         } = state;
         let previous = match work {
-            Some(work) if work.compression == *compression && work.layer.is_same(layer) => return work,
+            // What failed is tried again with every operation: whatever could not be read may be there again.
+            Some(work)
+                if work.compression == *compression
+                    && work.layer.is_same(layer)
+                    && !matches!(work.state, BlobState::Failed(_)) =>
+            {
+                return work;
+            }
             Some(Work {
                 state: BlobState::Known(blob),
                 ..

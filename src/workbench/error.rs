@@ -39,6 +39,8 @@ pub enum WorkbenchError {
     Mode { value: i64 },
     #[error("a time's nanoseconds are 0 to 999999999, not {nanos}")]
     Nanos { nanos: u32 },
+    #[error("a time's seconds are between -2^53 and 2^53, which JSON keeps exactly, not {seconds}")]
+    Seconds { seconds: i64 },
     #[error("`{name}` is not a name for an extended attribute: {rule}")]
     XattrName { name: String, rule: &'static str },
     #[error("the value of `{name}` cannot be kept: {rule}")]
@@ -53,6 +55,8 @@ pub enum WorkbenchError {
     ImageTaken { image: ImageId },
     #[error("there is a layer {layer} already: ids are used once")]
     LayerTaken { layer: LayerId },
+    #[error("there is a source {source_id} already: ids are used once")]
+    SourceTaken { source_id: SourceId },
     #[error("no file was opened as source {source_id}")]
     NoSource { source_id: SourceId },
     #[error("{length} bytes at {offset} are not inside {name}, which has {size}")]
@@ -96,13 +100,13 @@ impl WorkbenchError {
             Self::Read(error) => error.code(),
             Self::Number { .. } => "bad_number",
             Self::Mode { .. } => "bad_mode",
-            Self::Nanos { .. } => "bad_time",
+            Self::Nanos { .. } | Self::Seconds { .. } => "bad_time",
             Self::XattrName { .. } => "xattr_name",
             Self::XattrValue { .. } => "xattr_value",
             Self::DeviceZero => "device_zero",
             Self::NoImage { .. } => "no_image",
             Self::NoLayer { .. } => "no_layer",
-            Self::ImageTaken { .. } | Self::LayerTaken { .. } => "id_taken",
+            Self::ImageTaken { .. } | Self::LayerTaken { .. } | Self::SourceTaken { .. } => "id_taken",
             Self::NoSource { .. } | Self::OutsideSource { .. } | Self::NoBlob { .. } => "no_source",
             Self::Base64 { .. } => "bad_base64",
             Self::Position { .. } => "bad_position",

@@ -10,9 +10,10 @@ use crate::layer::{Bytes, Chunks, Walk};
 use crate::tree::{Ino, Node, Tree, TreePath};
 
 use super::Workbench;
+use super::blobs::BlobState;
 use super::error::WorkbenchError;
 use super::operation::{ImageId, LayerId};
-use super::state::ImageState;
+use super::state::{ImageState, LayerState};
 
 /// What is wanted.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,9 +52,7 @@ impl Workbench {
             Export::LayerBlob { layer } => {
                 let state = self.state.layer(*layer)?;
                 let blob = self.blobs.known(*layer);
-                let blob = blob.ok_or_else(|| WorkbenchError::Busy {
-                    layer: state.name.clone(),
-                })?;
+                let blob = blob.ok_or_else(|| self.not_known(state))?;
                 Ok(blob.bytes(&state.layer).collect())
             }
             Export::File { layer, path } => {
@@ -136,13 +135,22 @@ impl Workbench {
             .map_or_else(Vec::new, |blob| blob.bytes(&layer.layer).collect())
     }
 
+    /// Why the image's blobs are not all there.
     fn busy_layer(&self, image: &ImageState) -> WorkbenchError {
-        let layer = image
+        let mut unknown = image
             .layers
             .iter()
-            .find(|layer| self.blobs.known(layer.id).is_none());
-        WorkbenchError::Busy {
-            layer: layer.map_or(String::new(), |layer| layer.name.clone()),
+            .filter(|layer| self.blobs.known(layer.id).is_none());
+        let error = unknown.next().map(|layer| self.not_known(layer));
+        error.unwrap_or(WorkbenchError::Busy { layer: String::new() })
+    }
+
+    fn not_known(&self, layer: &LayerState) -> WorkbenchError {
+        match self.blobs.state(layer.id) {
+            BlobState::Failed(error) => error.clone().into(),
+            _ => WorkbenchError::Busy {
+                layer: layer.name.clone(),
+            },
         }
     }
 }

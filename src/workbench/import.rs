@@ -101,10 +101,7 @@ impl<O: FnMut(Arc<dyn Source>) -> SourceId> Import<'_, O> {
 
     fn entry(&mut self, path: &str, ino: Ino) {
         let inode = self.tree.inode(ino);
-        let first = match inode.links() > 1 && inode.node.as_directory().is_none() {
-            true => self.first_names.get(&ino).cloned(),
-            false => None,
-        };
+        let first = self.first_names.get(&ino).cloned();
         let is_link = first.is_some();
         let entry = match first {
             Some(target) => NewEntry::HardLink { target },
@@ -123,7 +120,9 @@ impl<O: FnMut(Arc<dyn Source>) -> SourceId> Import<'_, O> {
             replace: false,
         });
         if !is_link {
-            self.first_names.insert(ino, path.to_owned());
+            if inode.links() > 1 {
+                self.first_names.insert(ino, path.to_owned());
+            }
             self.xattrs(path, inode);
         }
     }

@@ -19,6 +19,7 @@ mod state;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use crate::compress::inflate::{InflateError, plain};
@@ -84,9 +85,16 @@ impl Workbench {
         &self.state
     }
 
-    /// Makes a file's bytes available to operations, as source `id`.
-    pub fn open_source(&mut self, id: SourceId, source: Arc<dyn Source>) {
-        self.sources.insert(id, source);
+    /// Makes a file's bytes available to operations, as source `id`. An id is used once: the journal's operations
+    /// mean the file that it was when they were applied.
+    pub fn open_source(&mut self, id: SourceId, source: Arc<dyn Source>) -> Result<(), WorkbenchError> {
+        match self.sources.entry(id) {
+            Entry::Occupied(_) => Err(WorkbenchError::SourceTaken { source_id: id }),
+            Entry::Vacant(place) => {
+                place.insert(source);
+                Ok(())
+            }
+        }
     }
 
     /// The one door for changes: does all of an operation, or nothing of it and says why.

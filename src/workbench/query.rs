@@ -536,7 +536,7 @@ fn find(image: &ImageState, text: &str, limit: usize) -> Vec<Found> {
         for_each_path(tree, &mut |path, ino| {
             let name = path.rsplit('/').next().unwrap_or_default();
             let wanted = if text.contains('/') { path } else { name };
-            if !text.is_empty() && wanted.to_lowercase().contains(&text) {
+            if found.len() < limit && !text.is_empty() && wanted.to_lowercase().contains(&text) {
                 found.push(Found {
                     layer: layer.id,
                     path: path.to_owned(),

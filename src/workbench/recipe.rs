@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::content::{Content, Source};
+use crate::content::{Content, ContentError, Source};
 use crate::digest::Digest;
 use crate::image::manifest::blob_path;
 use crate::layer::Bytes;
@@ -117,6 +117,11 @@ impl Workbench {
             operations,
         };
         let document = serde_json::to_vec(&recipe).expect("operations are plain data");
+        // Better to say so now than to save what cannot be opened again.
+        if document.len() as u64 > RECIPE_LIMIT {
+            let (length, limit) = (document.len() as u64, RECIPE_LIMIT);
+            return Err(ContentError::TooLarge { length, limit }.into());
+        }
         let document = (DOCUMENT.to_owned(), Content::inline(document));
         let blobs = blobs
             .into_iter()

@@ -252,7 +252,7 @@ pub(super) fn cell(
         links: inode.links(),
         visible,
         hidden_by,
-        changed: stack.changes(spot, position, limit)?,
+        changed: stack.changes(spot, position, limit),
     }))
 }
 

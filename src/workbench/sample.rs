@@ -57,7 +57,7 @@ fn text(text: &str) -> NewEntry {
 
 /// The sample as one action: the image `image` with the layers `base` and, of the next id, `delta`.
 pub fn sample(image: ImageId, base: LayerId, architecture: &str) -> Result<Action, WorkbenchError> {
-    let delta = base + 1;
+    let delta = base.wrapping_add(1);
     let link = || NewEntry::Symlink {
         target: "show".to_owned(),
     };

@@ -166,7 +166,7 @@ fn a_recipe_replays_to_identical_bytes() {
     let source: Arc<dyn Source> = Arc::new(Memory(
         (0..100_000u32).map(|n| (n.wrapping_mul(n) >> 3) as u8).collect(),
     ));
-    workbench.open_source(3, source);
+    workbench.open_source(3, source).unwrap();
     let content = ContentRef::Source {
         source: 3,
         offset: 100,
@@ -205,7 +205,7 @@ fn a_recipe_replays_to_identical_bytes() {
     let recipe = bytes(workbench.export(&Export::Recipe).unwrap());
 
     let mut replayed = Workbench::new();
-    replayed.open_source(9, Arc::new(Memory(recipe)));
+    replayed.open_source(9, Arc::new(Memory(recipe))).unwrap();
     for operation in replayed.load_recipe(9).unwrap() {
         replayed.apply(operation).unwrap();
     }
@@ -219,9 +219,11 @@ fn a_recipe_replays_to_identical_bytes() {
 #[test]
 fn bad_recipes_say_what_is_wrong() {
     let mut workbench = Workbench::new();
-    for (bytes, word) in [(&b""[..], "no recipe.json"), (&[1; 600], "recipe")] {
-        workbench.open_source(1, Arc::new(Memory(bytes.to_vec())));
-        let error = workbench.load_recipe(1).unwrap_err();
+    for (id, bytes, word) in [(1, &b""[..], "no recipe.json"), (2, &[1; 600], "recipe")] {
+        let source = Arc::new(Memory(bytes.to_vec()));
+        workbench.open_source(id, source.clone()).unwrap();
+        assert_eq!(workbench.open_source(id, source).unwrap_err().code(), "id_taken");
+        let error = workbench.load_recipe(id).unwrap_err();
         assert_eq!(error.code(), "bad_recipe");
         assert!(error.to_string().contains(word), "{error}");
     }
@@ -293,6 +295,13 @@ fn what_is_wrong_gets_a_name_and_changes_nothing() {
                     seconds: 0,
                     nanos: 1_000_000_000,
                 }),
+                ..Attributes::default()
+            }),
+            "bad_time",
+        ),
+        (
+            attributes(Attributes {
+                mtime: Some(Time::at(1 << 53)),
                 ..Attributes::default()
             }),
             "bad_time",
