@@ -139,3 +139,31 @@ test('find looks in all layers, also at what is hidden', async ({ page }) => {
   await expect(page.getByRole('status').filter({ hasText: '2 found' })).toBeVisible();
   await tab(page, 'Files');
 });
+
+test('what is typed reaches the file that it was typed into', async ({ page }) => {
+  await open(page, '#files?layer=2&path=/hello.txt');
+  const before = await digests(page);
+  await page.getByRole('textbox', { name: TEXT }).fill('typed, and gone at once\n');
+  await page.evaluate(() => (location.hash = '#files?layer=1&path=/data/config.txt'));
+  await expect(page.getByRole('textbox', { name: 'Contents of /data/config.txt' })).toHaveValue(
+    'base config\n',
+  );
+  await expect(rail(page)).toContainText('5 of 7');
+  const after = await digests(page);
+  expect(after['diff:1']).toBe(before['diff:1']);
+  expect(after['diff:2']).not.toBe(before['diff:2']);
+});
+
+test('typing faster than the core answers loses no letter', async ({ page }) => {
+  await open(page, '#files?layer=2&path=/hello.txt');
+  const editor = page.getByRole('textbox', { name: TEXT });
+  await editor.click();
+  await page.keyboard.press('Control+a');
+  const typed = 'the quick brown fox jumps over the lazy dog, twice, and then once more';
+  for (const word of typed.split(' ')) {
+    await page.keyboard.type(`${word} `, { delay: 12 });
+    await page.waitForTimeout(90);
+  }
+  await expect(editor).toContainText(typed);
+  await expect(rail(page)).toContainText('5 of 7');
+});

@@ -98,3 +98,23 @@ test('a recipe replays to the same digests', async ({ page }) => {
   await expect.poll(() => digests(page)).toEqual(shown);
   await expect(layer(page, 'delta')).toBeVisible();
 });
+
+test('another beginning, and a recipe that is none', async ({ page }) => {
+  await open(page, '#files?layer=1');
+  const article = await digests(page);
+  const begin = async (item: string) => {
+    await page.getByRole('button', { name: 'Samples' }).click();
+    await page.getByRole('menuitem', { name: item }).click();
+  };
+  await begin('An empty image');
+  await expect(page.getByText('base is empty.')).toBeVisible();
+  const empty = await digests(page);
+  expect(Object.keys(empty)).toHaveLength(5);
+  const broken = { name: 'broken.tar', mimeType: 'application/x-tar', buffer: Buffer.from('no recipe') };
+  await page.getByLabel('Recipe file').setInputFiles(broken);
+  await expect(page.getByRole('status').filter({ hasText: 'broken.tar' }).first()).toBeVisible();
+  expect(await digests(page)).toEqual(empty);
+  await begin('The article’s image');
+  await expect(treeRow(page, '/bin/show')).toBeVisible();
+  expect(await digests(page)).toEqual(article);
+});

@@ -80,10 +80,13 @@ function step(): void {
 }
 
 function replay(what: Replay): void {
-  session = new Session();
-  for (const [id, file] of what.sources) session.open_source(id, file);
-  for (const operation of [...what.done, ...what.undone]) session.apply(operation);
-  for (let i = 0; i < what.undone.length; i++) session.undo();
+  const fresh = new Session();
+  for (const [id, file] of what.sources) fresh.open_source(id, file);
+  for (const operation of [...what.done, ...what.undone]) fresh.apply(operation);
+  for (let i = 0; i < what.undone.length; i++) fresh.undo();
+  // Only what could be done wholly takes the old one's place.
+  session?.free();
+  session = fresh;
 }
 
 /** Does one call. True in `changed` when the overview is another now. */

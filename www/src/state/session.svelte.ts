@@ -129,12 +129,14 @@ class Session {
   }
 
   async startOver(operations: Operation[]): Promise<void> {
-    this.journal.clear();
     changes.reset();
-    const before = this.journal.replay();
-    await this.client.call({ kind: 'replay', replay: { ...before, done: operations } });
+    const { sources } = this.journal.replay();
+    await this.client.call({ kind: 'replay', replay: { sources, done: operations, undone: [] } });
+    this.journal.clear();
     for (const operation of operations) this.journal.applied(operation);
     this.done = this.journal.length;
+    // Another session may be at the same revision.
+    this.tick++;
     this.#nextLayer = Math.max(100, ...this.layers.map((layer) => layer.id + 1));
   }
 
