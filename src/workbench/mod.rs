@@ -9,8 +9,12 @@ mod error;
 mod export;
 mod import;
 mod journal;
+#[cfg(test)]
+mod model;
 mod operation;
 mod query;
+#[cfg(test)]
+mod random_tests;
 mod recipe;
 mod rows;
 mod sample;

@@ -59,7 +59,7 @@ fn digests(workbench: &Workbench) -> Vec<Digest> {
         .collect()
 }
 
-fn bytes(parts: Exported) -> Vec<u8> {
+pub(super) fn bytes(parts: Exported) -> Vec<u8> {
     let mut all = Vec::new();
     for part in parts {
         match part {
