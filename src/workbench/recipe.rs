@@ -69,18 +69,31 @@ impl Recipe {
                 recipe.version
             )));
         }
+        let mut missing = BTreeMap::new();
         for operation in &mut recipe.operations {
             for_each_content(&mut operation.action, &mut |content| {
-                if let ContentRef::Blob { blob, .. } = content {
-                    let &(offset, length) = blobs.get(blob).ok_or(WorkbenchError::NoBlob { blob: *blob })?;
-                    *content = ContentRef::Source {
-                        source: id,
-                        offset,
-                        length,
-                    };
+                let ContentRef::Blob { blob, size } = content else {
+                    return Ok(());
+                };
+                match blobs.get(blob) {
+                    Some(&(offset, length)) => {
+                        *content = ContentRef::Source {
+                            source: id,
+                            offset,
+                            length,
+                        }
+                    }
+                    None => drop(missing.insert(*blob, *size)),
                 }
                 Ok(())
             })?;
+        }
+        if !missing.is_empty() {
+            let missing: Vec<_> = missing
+                .iter()
+                .map(|(blob, size)| format!("{blob} ({size} bytes)"))
+                .collect();
+            return Err(error(format!("it lacks the contents {}", missing.join(", "))));
         }
         Ok(recipe)
     }

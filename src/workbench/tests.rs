@@ -217,6 +217,41 @@ fn a_recipe_replays_to_identical_bytes() {
 }
 
 #[test]
+fn a_recipe_without_its_contents_lists_them() {
+    let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
+    let make = |path: &str, blob: Digest| {
+        make(
+            1,
+            path,
+            NewEntry::File {
+                content: ContentRef::Blob { blob, size: 3 },
+            },
+        )
+    };
+    let actions = vec![make("/a", one), make("/b", two)];
+    let operations = vec![operation(Action::Group {
+        label: "both".into(),
+        actions,
+    })];
+    let document = serde_json::to_vec(&Recipe {
+        version: 1,
+        operations,
+    })
+    .unwrap();
+    let mut header = ::tar::Header::new_gnu();
+    header.set_size(document.len() as u64);
+    header.as_old_mut().name[..11].copy_from_slice(b"recipe.json");
+    header.set_cksum();
+    let mut tar = [&header.as_bytes()[..], &document].concat();
+    tar.resize(tar.len().next_multiple_of(512), 0);
+    let error = Recipe::read(1, Arc::new(Memory(tar))).unwrap_err().to_string();
+    assert!(
+        error.contains(&one.to_string()) && error.contains(&format!("{two} (3 bytes)")),
+        "{error}"
+    );
+}
+
+#[test]
 fn bad_recipes_say_what_is_wrong() {
     let mut workbench = Workbench::new();
     for (id, bytes, word) in [(1, &b""[..], "no recipe.json"), (2, &[1; 600], "recipe")] {
