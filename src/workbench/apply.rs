@@ -146,9 +146,7 @@ impl Applier<'_> {
                 let (path, name) = (TreePath::parse(path)?, unescape(name)?);
                 let value = value.as_deref().map(unescape).transpose()?;
                 // One that came from elsewhere and should not be there can still be removed.
-                if let Some(value) = &value {
-                    check_xattr(&name, value)?;
-                }
+                value.iter().try_for_each(|value| check_xattr(&name, value))?;
                 Ok(self.tree(*layer)?.set_metadata(&path, |metadata| {
                     let xattrs = Arc::make_mut(&mut metadata.xattrs);
                     match value {

@@ -10,6 +10,8 @@ mod export;
 mod import;
 mod journal;
 #[cfg(test)]
+mod large_tests;
+#[cfg(test)]
 mod model;
 mod operation;
 mod query;

@@ -504,26 +504,29 @@ fn names_of(tree: &Tree, wanted: Ino) -> Vec<String> {
 
 /// Calls `visit` with every path of a tree and its inode, whiteouts with none, until it says stop.
 fn for_each_path(tree: &Tree, visit: &mut dyn FnMut(&str, Option<Ino>) -> bool) {
-    let mut pending = vec![(String::new(), Some(Ino::ROOT))];
-    while let Some((path, ino)) = pending.pop() {
-        if !path.is_empty() && !visit(&path, ino) {
-            return;
-        }
-        if let Some(directory) = ino.and_then(|ino| tree.directory(ino)) {
-            let from = pending.len();
-            let entries = directory
-                .entries()
-                .iter()
-                .map(|(name, ino)| (format!("{path}/{name}"), Some(*ino)));
-            pending.extend(entries);
-            pending.extend(
-                directory
-                    .whiteouts()
-                    .iter()
-                    .map(|name| (format!("{path}/{name}"), None)),
-            );
+    // One path that grows and shrinks: of each only its last name is made.
+    let mut path = String::new();
+    let mut pending = Vec::new();
+    let mut at = Some(Ino::ROOT);
+    loop {
+        if let Some(directory) = at.and_then(|ino| tree.directory(ino)) {
+            let (from, parent) = (pending.len(), path.len());
+            let entries = directory.entries().iter();
+            pending.extend(entries.map(|(name, ino)| (parent, name.clone(), Some(*ino))));
+            let whiteouts = directory.whiteouts().iter();
+            pending.extend(whiteouts.map(|name| (parent, name.clone(), None)));
             pending[from..].reverse();
         }
+        let Some((parent, name, ino)) = pending.pop() else {
+            return;
+        };
+        path.truncate(parent);
+        path.push('/');
+        path.push_str(&escape(name.as_bytes()));
+        if !visit(&path, ino) {
+            return;
+        }
+        at = ino;
     }
 }
 

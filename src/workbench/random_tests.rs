@@ -394,42 +394,41 @@ impl Pair {
                     done,
                 )
             }
-            3 => {
-                let done = model.and_then(|model| match model.inode(&path)? {
-                    (What::Symlink(target), metadata) => {
-                        (*target, metadata.mtime) = (b"else".to_vec(), time);
-                        Some(())
-                    }
-                    _ => None,
-                });
-                (
-                    Action::SetTarget {
-                        layer,
-                        path: text,
-                        target: "else".into(),
-                    },
-                    done,
-                )
-            }
-            _ => {
-                let (content, bytes) = self.content();
-                let done = model.and_then(|model| match model.inode(&path)? {
-                    (What::File(old), metadata) => {
-                        (*old, metadata.mtime) = (bytes, time);
-                        Some(())
-                    }
-                    _ => None,
-                });
-                (
-                    Action::Write {
-                        layer,
-                        path: text,
-                        content,
-                    },
-                    done,
-                )
-            }
+            _ => self.rewrite(layers, layer, path, time),
         }
+    }
+
+    /// New bytes for a file, or a new target for a symlink.
+    fn rewrite(
+        &mut self,
+        layers: &mut [Model],
+        layer: u32,
+        path: TreePath,
+        time: Time,
+    ) -> (Action, Option<()>) {
+        let model = layers.iter_mut().find(|model| model.id == layer);
+        let inode = model.and_then(|model| model.inode(&path));
+        let path = path.to_string();
+        if self.random.once_in(2) {
+            let done = match inode {
+                Some((What::Symlink(target), metadata)) => {
+                    (*target, metadata.mtime) = (b"else".to_vec(), time);
+                    Some(())
+                }
+                _ => None,
+            };
+            let target = "else".into();
+            return (Action::SetTarget { layer, path, target }, done);
+        }
+        let (content, bytes) = self.content();
+        let done = match inode {
+            Some((What::File(old), metadata)) => {
+                (*old, metadata.mtime) = (bytes, time);
+                Some(())
+            }
+            _ => None,
+        };
+        (Action::Write { layer, path, content }, done)
     }
 
     fn undo(&mut self) {

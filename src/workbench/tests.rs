@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::layer::Bytes;
 use crate::tree::Time;
 
-fn operation(action: Action) -> Operation {
+pub(super) fn operation(action: Action) -> Operation {
     Operation {
         time: Time::at(1_735_689_600),
         caller: Caller::ROOT,
@@ -24,11 +24,11 @@ fn session() -> Workbench {
     workbench
 }
 
-fn finish(workbench: &mut Workbench) {
+pub(super) fn finish(workbench: &mut Workbench) {
     while workbench.step(1 << 16) {}
 }
 
-fn write(layer: LayerId, path: &str, text: &str) -> Action {
+pub(super) fn write(layer: LayerId, path: &str, text: &str) -> Action {
     Action::Write {
         layer,
         path: path.into(),
@@ -36,7 +36,7 @@ fn write(layer: LayerId, path: &str, text: &str) -> Action {
     }
 }
 
-fn make(layer: LayerId, path: &str, entry: NewEntry) -> Action {
+pub(super) fn make(layer: LayerId, path: &str, entry: NewEntry) -> Action {
     let attributes = Attributes::default();
     Action::Make {
         layer,
