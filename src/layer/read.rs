@@ -243,11 +243,11 @@ impl Reader {
 
     fn hard_link(&mut self, link: &[u8], path: &TreePath, exists: Option<Ino>) -> Result<(), ReadError> {
         let target = self.path(link)?;
+        let result = self.tree.resolve(&target);
+        self.edit(result)?;
         if target == *path {
             return Ok(());
         }
-        let result = self.tree.resolve(&target);
-        self.edit(result)?;
         self.give_way(path, exists)?;
         let result = self.tree.link(path, &target);
         self.edit(result)
@@ -340,3 +340,7 @@ impl Reader {
 fn device((major, minor): (u32, u32)) -> Device {
     Device { major, minor }
 }
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

@@ -87,7 +87,8 @@ fn random_path(random: &mut Random) -> TreePath {
     TreePath::parse(&text).unwrap()
 }
 
-fn random_tree(random: &mut Random) -> Tree {
+/// A small tree with every mark of a layer.
+pub fn random_tree(random: &mut Random) -> Tree {
     let mut tree = Tree::new(Metadata::default(), 0);
     for _ in 0..random.below(25) {
         let path = random_path(random);

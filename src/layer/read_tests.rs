@@ -1,0 +1,171 @@
+//! What tars of all kinds mean as layers.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::content::ContentError;
+use crate::layer::{Walk, write_tar};
+use crate::overlay::naive::random_tree;
+use crate::random::Random;
+use crate::tar::{EntryHeader, EntryType, Format, encode, end_padding};
+
+/// A tar of words: `dir/`, `file`, `link>target`, `hard=target`, `char:1` or `char:0`.
+fn tar(words: &str) -> Content {
+    let mut tar = Vec::new();
+    for (number, word) in words.split_whitespace().enumerate() {
+        let (name, link_name, entry_type) = match (word.split_once('>'), word.split_once('=')) {
+            (Some((name, target)), _) => (name, target, EntryType::Symlink),
+            (_, Some((name, target))) => (name, target, EntryType::HardLink),
+            _ if word.ends_with('/') => (word, "", EntryType::Directory),
+            _ if word.contains(':') => (word, "", EntryType::CharDevice),
+            _ => (word, "", EntryType::Regular),
+        };
+        let (name, minor) = name.split_once(':').unwrap_or((name, "0"));
+        let header = EntryHeader {
+            name: name.as_bytes(),
+            entry_type,
+            link_name: link_name.as_bytes(),
+            mode: 0o755,
+            uid: 1,
+            gid: 1,
+            mtime: Time::at(number as i64 + 1),
+            size: 0,
+            device: (0, minor.parse().unwrap()),
+            xattrs: &BTreeMap::new(),
+        };
+        encode(&header, Format::Gnu, &mut tar);
+    }
+    tar.resize(tar.len() + end_padding(tar.len() as u64) as usize, 0);
+    Content::inline(tar)
+}
+
+/// What a tree holds, in the order of the tar: `dir/`, `dir/!` opaque, `file`, `-whiteout`. Names of one inode
+/// are followed by its number of names.
+fn shown(tree: &Tree) -> String {
+    let mut words = Vec::new();
+    let mut pending = vec![(TreePath::ROOT, Ino::ROOT)];
+    while let Some((path, ino)) = pending.pop() {
+        let inode = tree.inode(ino);
+        let name = String::from_utf8(path.to_bytes()).unwrap();
+        let links = match inode.links() {
+            1 => String::new(),
+            links => format!("*{links}"),
+        };
+        let Some(directory) = tree.directory(ino) else {
+            words.push(format!("{name}{links}"));
+            continue;
+        };
+        let mark = if directory.opaque() { "/!" } else { "/" };
+        words.push(format!("{name}{mark}"));
+        let whiteouts = directory.whiteouts().iter();
+        words.extend(whiteouts.map(|name| format!("-{}", path.join(name.clone())).replace("-/", "-")));
+        let entries = directory.entries().iter().rev();
+        pending.extend(entries.map(|(name, ino)| (path.join(name.clone()), *ino)));
+    }
+    words.join(" ")
+}
+
+#[test]
+fn every_spelling_of_a_layer() {
+    for (words, expected, notes) in [
+        ("./ ./d/ d/f", "/ d/ d/f", 0),
+        ("d/f", "/ d/ d/f", 0),
+        ("f .wh.g", "/ -g f", 0),
+        ("d/ d/.wh.f", "/ d/ -d/f", 0),
+        ("d/.wh.f d/", "/ d/ -d/f", 0),
+        ("d/ d/f d/.wh..wh..opq", "/ d/! d/f", 0),
+        (".wh..wh..opq f", "/! f", 0),
+        // Whiteouts of any type, and as overlayfs has them on disk.
+        (".wh.a:1 .wh.b/ .wh.c>x", "/ -a -b -c", 3),
+        ("d/ d/f:0", "/ d/ -d/f", 1),
+        (".wh..wh.plnk .wh..wh.aufs/", "/", 2),
+        // A name and its whiteout: the whiteout is for the layers below only.
+        ("f .wh.f", "/ f", 1),
+        (".wh.d d/ d/f", "/ d/! d/f", 1),
+        ("d/f .wh.d", "/ d/! d/f", 1),
+        // What is under a whiteout is gone with it, and must not bring it back.
+        (".wh.d d/.wh.f", "/ -d", 1),
+        ("d/.wh.e d/e/f/.wh.g", "/ d/ -d/e", 1),
+        (".wh.d d/e/.wh.f d/g", "/ d/! d/e/ -d/e/f d/g", 1),
+        // Later entries of a name replace earlier ones; directories keep what is in them.
+        ("f f", "/ f", 1),
+        ("d/ d/f d/", "/ d/ d/f", 0),
+        ("d/ d/f d", "/ d", 1),
+        ("f g=f f", "/ f g", 1),
+        ("f g=f h=g", "/ f*3 g*3 h*3", 0),
+        ("f g h=f h=g", "/ f g*2 h*2", 1),
+        ("f f=f", "/ f", 0),
+        ("s>f t=s", "/ s*2 t*2", 0),
+    ] {
+        let read = read_tar(&tar(words)).unwrap_or_else(|error| panic!("{words}: {error}"));
+        assert_eq!(shown(&read.tree), expected, "{words}");
+        assert_eq!(read.notes.len(), notes, "{words}: {:?}", read.notes);
+    }
+}
+
+#[test]
+fn what_is_no_layer_says_why() {
+    for (words, text) in [
+        (".wh.", "whiteout of nothing"),
+        ("d/.wh..", "whiteout of nothing"),
+        (".wh...", "whiteout of nothing"),
+        ("../f", "`..`"),
+        ("d/../f", "`..`"),
+        ("./>x", "must be a directory"),
+        ("f=g", "`/g` does not exist"),
+        ("d/ f=d", "directory cannot have a second name"),
+        ("f f/g", "`/f` is not a directory"),
+        ("f f/.wh.g", "`/f` is not a directory"),
+        (".wh.d/f", "`.wh.d`"),
+        ("d/ d/f d=d/f", "`/d` does not exist"),
+        ("f=f", "`/f` does not exist"),
+    ] {
+        match read_tar(&tar(words)) {
+            Ok(read) => panic!("{words}: {}", shown(&read.tree)),
+            Err(error) => assert!(error.to_string().contains(text), "{words}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn whiteouts_keep_the_time_of_the_first() {
+    let read = read_tar(&tar("f .wh.a .wh.b")).unwrap();
+    assert_eq!(read.tree.whiteout_time(), 2);
+}
+
+#[test]
+fn random_trees_are_read_as_they_were_written() {
+    let mut random = Random::of_run();
+    for number in 0..300 {
+        let tree = random_tree(&mut random);
+        let written = tar_of(&tree);
+        let read = read_tar(&Content::inline(written.clone())).unwrap();
+        assert!(read.notes.is_empty(), "tree {number}: {:?}", read.notes);
+        assert_eq!(shown(&read.tree), shown(&tree), "tree {number}");
+        let rewritten = tar_of(&read.tree);
+        assert!(rewritten == written, "tree {number}");
+    }
+}
+
+fn tar_of(tree: &Tree) -> Vec<u8> {
+    let mut tar = Vec::new();
+    let taken = write_tar::<ContentError>(Walk::new(tree), |bytes| {
+        tar.extend_from_slice(bytes);
+        Ok(())
+    });
+    taken.unwrap();
+    tar
+}
+
+#[test]
+fn the_longest_name_is_read_in_one_pass() {
+    let began = Instant::now();
+    for end in ["f", ".wh.f"] {
+        let name = "d/".repeat(500_000) + end;
+        let read = read_tar(&tar(&name)).unwrap();
+        let counts = read.tree.counts();
+        assert_eq!(counts.entries + counts.whiteouts, 500_001);
+    }
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
