@@ -4,16 +4,15 @@
 //! reading; up to the first one that differs, the hashes go on from midstates that were kept; after it,
 //! contents are hashed again but only segments that are not in the cache are deflated.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Layer;
-use super::chunks::{Bytes, Chunk, Chunks, KeyHasher};
-use super::walk::ZEROS;
+use super::cache::{Deflated, STEP, SegmentCache, key_of, next_segment, read_window};
+use super::chunks::{Bytes, Chunks};
 use crate::compress::gz1;
-use crate::content::{Content, ContentError, Scratch};
+use crate::content::ContentError;
 use crate::digest::{Digest, Hasher};
 
 /// How a layer is stored in the image.
@@ -34,147 +33,6 @@ impl Compression {
             Self::None => "application/vnd.oci.image.layer.v1.tar",
             Self::Gz1 => "application/vnd.oci.image.layer.v1.tar+gzip",
         }
-    }
-}
-
-/// A segment's compressed bytes, and what the trailer needs to know of it.
-#[derive(Clone)]
-struct Deflated {
-    bytes: Content,
-    sum: gz1::SegmentSum,
-}
-
-/// Deflated segments by the key of their bytes. What is in it changes how long work takes, never its result.
-#[derive(Default)]
-pub struct SegmentCache {
-    segments: BTreeMap<Digest, (u64, Deflated)>,
-    scratch: Option<Arc<dyn Scratch>>,
-    held: u64,
-    clock: u64,
-}
-
-impl SegmentCache {
-    /// How many bytes of segments are held in memory when there is no scratch.
-    const MEMORY: u64 = 256 << 20;
-    /// How many segments [`Self::fill`] hands out at once.
-    const BATCH: usize = 64;
-
-    /// A cache that keeps segments in memory, the least recently used ones going when they get too many.
-    pub fn in_memory() -> Self {
-        Self::default()
-    }
-
-    /// A cache whose bytes lie in `scratch`.
-    pub fn in_scratch(scratch: Arc<dyn Scratch>) -> Self {
-        Self {
-            scratch: Some(scratch),
-            ..Self::default()
-        }
-    }
-
-    fn get(&mut self, key: &Digest) -> Option<Deflated> {
-        self.clock += 1;
-        let (used, deflated) = self.segments.get_mut(key)?;
-        *used = self.clock;
-        Some(deflated.clone())
-    }
-
-    fn insert(&mut self, key: Digest, bytes: Vec<u8>, sum: gz1::SegmentSum) -> Result<Deflated, LayerError> {
-        let bytes = match &self.scratch {
-            None => Content::inline(bytes),
-            Some(scratch) => {
-                let offset = scratch.append(&bytes)?;
-                Content::Range {
-                    source: scratch.clone(),
-                    offset,
-                    length: bytes.len() as u64,
-                }
-            }
-        };
-        let deflated = Deflated { bytes, sum };
-        self.clock += 1;
-        self.held += deflated.bytes.len();
-        self.segments.insert(key, (self.clock, deflated.clone()));
-        if self.scratch.is_none() && self.held > Self::MEMORY {
-            self.drop_older_half();
-        }
-        Ok(deflated)
-    }
-
-    fn drop_older_half(&mut self) {
-        let mut uses: Vec<u64> = self.segments.values().map(|(used, _)| *used).collect();
-        let middle = uses.len() / 2;
-        let (_, &mut median, _) = uses.select_nth_unstable(middle);
-        self.segments.retain(|_, (used, _)| *used >= median);
-        self.held = self
-            .segments
-            .values()
-            .map(|(_, deflated)| deflated.bytes.len())
-            .sum();
-    }
-
-    /// Deflates segments that are not in the cache yet, a batch at a time by `run`, which runs each task and
-    /// hands back what they return, in any order. For hosts with threads; a [`BlobJob`] then finds them here.
-    pub fn fill(
-        &mut self,
-        layer: &Layer,
-        mut run: impl FnMut(Vec<DeflateTask>) -> Vec<Result<Task, ContentError>>,
-    ) -> Result<(), LayerError> {
-        let mut chunks = layer.chunks().peekable();
-        let mut more = true;
-        while more {
-            let mut tasks = Vec::new();
-            while tasks.len() < Self::BATCH && more {
-                let Some(segment) = next_segment(&mut chunks) else {
-                    more = false;
-                    continue;
-                };
-                let key = key_of(&segment);
-                if !self.segments.contains_key(&key) {
-                    tasks.push(DeflateTask { key, segment });
-                }
-            }
-            for done in run(tasks) {
-                let Task { key, bytes, sum } = done?;
-                self.insert(key, bytes, sum)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// One segment that waits to be deflated.
-pub struct DeflateTask {
-    key: Digest,
-    segment: Vec<Bytes>,
-}
-
-/// One segment that was deflated.
-pub struct Task {
-    key: Digest,
-    bytes: Vec<u8>,
-    sum: gz1::SegmentSum,
-}
-
-impl DeflateTask {
-    /// Reads and deflates the segment.
-    pub fn run(self) -> Result<Task, ContentError> {
-        let mut deflater = gz1::SegmentDeflater::new();
-        let mut bytes = Vec::new();
-        for part in &self.segment {
-            let mut offset = 0;
-            while offset < part.len() {
-                let window = read_window(part, offset)?;
-                offset += window.len() as u64;
-                deflater.push(&window, &mut bytes);
-            }
-        }
-        let sum = deflater.finish(&mut bytes);
-        Ok(Task {
-            key: self.key,
-            bytes,
-            sum,
-        })
     }
 }
 
@@ -277,8 +135,6 @@ struct Current {
     out: Vec<u8>,
 }
 
-/// How many bytes are read at once: small, because a step should be short.
-const STEP: u64 = 128 << 10;
 /// How many bytes can be hashed in the time that one takes to be deflated.
 const HASH_DISCOUNT: u64 = 16;
 
@@ -459,41 +315,12 @@ impl Current {
     }
 }
 
-/// At most [`STEP`] bytes of a part.
-fn read_window(part: &Bytes, offset: u64) -> Result<std::borrow::Cow<'_, [u8]>, ContentError> {
-    let length = STEP.min(part.len() - offset);
-    let range = offset as usize..(offset + length) as usize;
-    Ok(match part {
-        Bytes::Owned(bytes) => bytes[range].into(),
-        Bytes::Content(Content::Inline(bytes)) => bytes[range].into(),
-        Bytes::Content(content) => {
-            let mut window = vec![0; length as usize];
-            content.read_at(offset, &mut window)?;
-            window.into()
-        }
-        Bytes::Zeros(_) => ZEROS[..length as usize].into(),
-    })
-}
-
-fn next_segment(chunks: &mut std::iter::Peekable<Chunks>) -> Option<Vec<Bytes>> {
-    let mut segment = vec![chunks.next()?.bytes];
-    while let Some(Chunk { bytes, .. }) = chunks.next_if(|chunk| !chunk.begins_segment) {
-        segment.push(bytes);
-    }
-    Some(segment)
-}
-
-fn key_of(segment: &[Bytes]) -> Digest {
-    let mut key = KeyHasher::new();
-    segment.iter().for_each(|bytes| key.take(bytes));
-    key.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::compress::gzip::Gunzip;
-    use crate::layer::{Walk, write_tar};
+    use crate::content::Content;
+    use crate::layer::{DeflateTask, Walk, write_tar};
     use crate::tree::{Directory, Metadata, Node, Time, Tree, TreePath};
 
     /// A layer of several segments: small files, and one of some MiB, made of bytes that compress a little.

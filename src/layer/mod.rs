@@ -5,6 +5,7 @@
 //! [`read_tar`] is the way back, from anyone's tar to a tree.
 
 mod blob;
+mod cache;
 mod chunks;
 mod read;
 mod walk;
@@ -13,7 +14,8 @@ use crate::content::Content;
 use crate::tree::{Metadata, Time, Tree};
 
 pub use crate::tar::Format;
-pub use blob::{Blob, BlobJob, Compression, DeflateTask, LayerError, Progress, SegmentCache, Task};
+pub use blob::{Blob, BlobJob, Compression, LayerError, Progress};
+pub use cache::{DeflateTask, SegmentCache, Task};
 pub use chunks::{Bytes, Chunk, Chunks, SEGMENT};
 pub use read::{Note, ReadError, ReadTar, read_tar};
 pub use walk::{OPAQUE_NAME, Piece, Walk, format_of, write_tar};

@@ -100,14 +100,18 @@ impl<'a> Stack<'a> {
         &self.trees
     }
 
-    /// The root of all layers: it is in each of them and merges.
+    /// The root of all layers: it is in each of them and merges, down to the topmost that is opaque.
     pub fn root(&self) -> Spot {
-        let root = StackCell {
+        let opaque = |tree: &&Tree| tree.directory(Ino::ROOT).is_some_and(|root| root.opaque());
+        let topmost = self.trees.iter().rposition(opaque);
+        let cell = |position| StackCell {
             entry: SpotEntry::Inode(Ino::ROOT),
-            hidden_by: None,
+            hidden_by: topmost.filter(|opaque| position < *opaque),
         };
         Spot {
-            cells: vec![Some(root); self.trees.len()],
+            cells: (0..self.trees.len())
+                .map(|position| Some(cell(position)))
+                .collect(),
         }
     }
 
@@ -143,38 +147,35 @@ impl<'a> Stack<'a> {
         let mut cells = vec![None; self.trees.len()];
         // From the top down: what hides this name in every layer further down, for one reason or another.
         let mut hider: Option<usize> = None;
-        let mut opaque: Option<usize> = None;
         let mut directory_above: Option<usize> = None;
         for position in (0..self.trees.len()).rev() {
             let Some(directory) = self.directory(parent, position) else {
                 continue;
             };
             let parent_hidden = parent.cells[position].and_then(|cell| cell.hidden_by);
-            let mut hidden_by = parent_hidden.max(hider).max(opaque);
-            if let Some(&ino) = directory.entries().get(name) {
-                let is_directory = self.trees[position].directory(ino).is_some();
-                if !is_directory {
-                    hidden_by = hidden_by.max(directory_above);
+            let mut hidden_by = parent_hidden.max(hider);
+            let entry = if let Some(&ino) = directory.entries().get(name) {
+                match self.trees[position].directory(ino) {
+                    Some(own) if hidden_by.is_none() => {
+                        directory_above = directory_above.or(Some(position));
+                        if own.opaque() {
+                            hider = Some(position);
+                        }
+                    }
+                    Some(_) => {}
+                    None => {
+                        hidden_by = hidden_by.max(directory_above);
+                        hider = hider.or(Some(position));
+                    }
                 }
-                cells[position] = Some(StackCell {
-                    entry: SpotEntry::Inode(ino),
-                    hidden_by,
-                });
-                match is_directory {
-                    true if hidden_by.is_none() => directory_above = directory_above.or(Some(position)),
-                    true => {}
-                    false => hider = hider.or(Some(position)),
-                }
+                SpotEntry::Inode(ino)
             } else if directory.whiteouts().contains(name) {
-                cells[position] = Some(StackCell {
-                    entry: SpotEntry::Whiteout,
-                    hidden_by,
-                });
                 hider = hider.or(Some(position));
-            }
-            if directory.opaque() && parent_hidden.is_none() {
-                opaque = opaque.or(Some(position));
-            }
+                SpotEntry::Whiteout
+            } else {
+                continue;
+            };
+            cells[position] = Some(StackCell { entry, hidden_by });
         }
         Spot { cells }
     }
@@ -312,6 +313,9 @@ mod tests {
             (&["d/ d/x", "d/ -d/x"], "/d/x", "+1 -"),
             (&["d/ d/x", "d/ -d/x", "d/ d/x"], "/d/x", "+2 -2 +"),
             (&["d/ d/x", "d/ d/!"], "/d/x", "+1 ."),
+            (&["d/ d/x", "d/ d/!"], "/d", "+1 +"),
+            (&["d/ d/x", "d/ d/!", "d/"], "/d", "+1 + +"),
+            (&["d/ d/x", "d/ -d/x", "d/ d/!"], "/d/x", "+2 -2 ."),
             (&["d/ d/x", "d/ d/! d/x"], "/d/x", "+1 +"),
             (&["d/ d/x", "d"], "/d/x", "+1 ."),
             (&["d/ d/x", "d"], "/d", "+1 +"),

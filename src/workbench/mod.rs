@@ -23,6 +23,7 @@ mod sample;
 mod state;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
