@@ -77,7 +77,8 @@ impl SegmentCache {
         let deflated = Deflated { bytes, sum };
         self.clock += 1;
         self.held += deflated.bytes.len();
-        self.segments.insert(key, (self.clock, deflated.clone()));
+        let replaced = self.segments.insert(key, (self.clock, deflated.clone()));
+        self.held -= replaced.map_or(0, |(_, replaced)| replaced.bytes.len());
         if self.scratch.is_none() && self.held > Self::MEMORY {
             self.drop_older_half();
         }

@@ -2,7 +2,7 @@
 //! and the marks that overlayfs keeps on disk (character device 0:0, opaque xattrs). What the canonical layer
 //! would write otherwise is told in notes, with the place where it stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::compress::gzip::GzipError;
@@ -68,6 +68,7 @@ pub fn read_tar(tar: &Content) -> Result<ReadTar, ReadError> {
         tree: Tree::new(root, 0),
         notes: Vec::new(),
         whiteouts: BTreeSet::new(),
+        implied: BTreeMap::new(),
         whiteout_time: None,
         offset: 0,
     };
@@ -84,6 +85,8 @@ struct Reader {
     notes: Vec<Note>,
     /// Names that were whited out; applied at the end, since they do not hide entries of this very layer.
     whiteouts: BTreeSet<TreePath>,
+    /// Directories that were made for what is in them, and by which entry.
+    implied: BTreeMap<TreePath, u64>,
     whiteout_time: Option<i64>,
     offset: u64,
 }
@@ -182,6 +185,7 @@ impl Reader {
         if self.tree.lookup(path).is_some() {
             return Ok(());
         }
+        self.implied.insert(path.clone(), self.offset);
         let result = self.tree.make_parents(path, |_| implied.clone());
         self.edit(result)?;
         let result = self
@@ -198,6 +202,7 @@ impl Reader {
             if !is_directory {
                 return Err(ReadError::RootNotDirectory { offset: self.offset });
             }
+            self.implied.remove(&path);
             let result = self.tree.set_metadata(&path, |old| *old = metadata);
             self.edit(result)?;
         } else {
@@ -330,6 +335,14 @@ impl Reader {
                 self.edit(result)?;
             }
         }
+        for (path, offset) in std::mem::take(&mut self.implied) {
+            let text = format!(
+                "`{path}` has no entry, so runtimes give it what the layers below say; it would be written as 0755, 0:0"
+            );
+            self.notes.push(Note { offset, text });
+        }
+        // In the order of the tar, of one entry in the order of their finding.
+        self.notes.sort_by_key(|note| note.offset);
         Ok(ReadTar {
             tree: self.tree,
             notes: self.notes,

@@ -136,8 +136,8 @@ fn a_path_as_long_as_the_kernel_takes_is_hashed_and_shown() {
 }
 
 #[test]
-fn a_hundred_thousand_files_in_one_directory() {
-    const FILES: usize = 100_000;
+fn fifty_thousand_files_in_one_directory() {
+    const FILES: usize = 50_000;
     let began = Instant::now();
     let metadata = Metadata::new(0o644, 0, 0, Time::at(0));
     let mut tree = Tree::new(metadata.clone(), 0);
@@ -165,15 +165,15 @@ fn a_hundred_thousand_files_in_one_directory() {
         }))
         .unwrap();
     workbench.set_open(1, "/d", true);
-    let rows = r#"{"query":"rows","image":1,"from":99990,"to":100001}"#;
+    let rows = r#"{"query":"rows","image":1,"from":49990,"to":50001}"#;
     let Answer::Rows { rows, total, .. } = ask(&mut workbench, rows) else {
         panic!("rows were asked for")
     };
     assert_eq!((total, rows.len()), (FILES + 1, 11));
-    assert_eq!(rows[10].path, "/d/099999");
+    assert_eq!(rows[10].path, "/d/049999");
     let found = ask(
         &mut workbench,
-        r#"{"query":"find","image":1,"text":"09999","limit":20}"#,
+        r#"{"query":"find","image":1,"text":"04999","limit":20}"#,
     );
     assert!(matches!(found, Answer::Find(found) if found.len() == 20));
     finish(&mut workbench);

@@ -140,7 +140,14 @@ impl Rows {
         while let Some((path, depth, spot)) = pending.pop() {
             let (mut expandable, mut open) = (true, true);
             if !path.is_empty() {
-                expandable = stack.has_children(&spot);
+                expandable = match (of.layer, of.merged) {
+                    (None, false) => stack.has_children(&spot),
+                    // What hides in other layers is no reason for something to be opened.
+                    _ => stack
+                        .names(&spot)
+                        .iter()
+                        .any(|name| shows(&stack.child(&spot, name))),
+                };
                 let chosen = self.open.get(&(image.id, path.clone())).copied();
                 open = expandable && (!filter.is_empty() || chosen.unwrap_or(open_by_default));
             }

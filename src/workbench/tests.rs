@@ -479,3 +479,94 @@ fn the_other_processor_brings_the_other_program() {
         "{findings:?}"
     );
 }
+
+/// A source that cannot be read while its switch is off.
+struct Flaky(Arc<std::sync::atomic::AtomicBool>);
+
+impl Source for Flaky {
+    fn id(&self) -> u64 {
+        8
+    }
+    fn name(&self) -> &str {
+        "flaky"
+    }
+    fn len(&self) -> u64 {
+        4
+    }
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ContentError> {
+        if self.0.load(std::sync::atomic::Ordering::Relaxed) {
+            into.fill(b'x');
+            return Ok(());
+        }
+        Err(ContentError::Read {
+            name: "flaky".into(),
+            offset,
+            length: into.len() as u64,
+            reason: "it was taken away".into(),
+        })
+    }
+}
+
+#[test]
+fn what_cannot_be_read_fails_alone_and_is_tried_again() {
+    let mut workbench = session();
+    let is_there = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let source = Arc::new(Flaky(is_there.clone()));
+    workbench.open_source(1, source).unwrap();
+    let content = ContentRef::Source {
+        source: 1,
+        offset: 0,
+        length: 4,
+    };
+    for (layer, content) in [(1, ContentRef::Text { text: "xxxx".into() }), (2, content)] {
+        let entry = NewEntry::File { content };
+        workbench.apply(operation(make(layer, "/data/x", entry))).unwrap();
+    }
+    finish(&mut workbench);
+    assert!(matches!(workbench.blob_state(1), BlobState::Known(_)));
+    assert!(matches!(workbench.blob_state(2), BlobState::Failed(_)));
+    let error = workbench.export(&Export::Image { image: 1 }).err().unwrap();
+    assert!(error.to_string().contains("it was taken away"), "{error}");
+    let rows = r#"{"query":"rows","image":1,"from":0,"to":99,"filter":"x"}"#;
+    let Answer::Rows { rows, .. } = workbench.query(&serde_json::from_str(rows).unwrap()).unwrap() else {
+        panic!("rows were asked for")
+    };
+    let row = rows.iter().find(|row| row.path == "/data/x").unwrap();
+    let cell = row.cells[1].as_ref().unwrap();
+    assert_eq!(cell.changed, [crate::overlay::Change::ContentUnread]);
+
+    is_there.store(true, std::sync::atomic::Ordering::Relaxed);
+    workbench
+        .apply(operation(make(1, "/data/y", NewEntry::Fifo)))
+        .unwrap();
+    finish(&mut workbench);
+    assert!(matches!(workbench.blob_state(2), BlobState::Known(_)));
+    workbench.export(&Export::Image { image: 1 }).unwrap();
+}
+
+#[test]
+fn a_row_opens_only_if_something_shows_in_it() {
+    let mut workbench = session();
+    for action in [
+        Action::Delete {
+            layer: 2,
+            path: "/data".into(),
+        },
+        make(2, "/data", NewEntry::Fifo),
+        make(2, "/bin", NewEntry::Directory),
+    ] {
+        workbench.apply(operation(action)).unwrap();
+    }
+    let mut expandable = |of: &str| {
+        let query = format!(r#"{{"query":"rows","image":1,"from":0,"to":99{of}}}"#);
+        let Answer::Rows { rows, .. } = workbench.query(&serde_json::from_str(&query).unwrap()).unwrap()
+        else {
+            panic!("rows were asked for")
+        };
+        let rows = rows.iter().filter(|row| row.expandable);
+        rows.map(|row| row.path.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(expandable(""), ["/bin", "/data"]);
+    assert_eq!(expandable(r#","merged":true"#), ["/bin"]);
+    assert_eq!(expandable(r#","layer":2"#), Vec::<String>::new());
+}
