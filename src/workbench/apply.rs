@@ -142,19 +142,7 @@ impl Applier<'_> {
                 path,
                 name,
                 value,
-            } => {
-                let (path, name) = (TreePath::parse(path)?, unescape(name)?);
-                let value = value.as_deref().map(unescape).transpose()?;
-                // One that came from elsewhere and should not be there can still be removed.
-                value.iter().try_for_each(|value| check_xattr(&name, value))?;
-                Ok(self.tree(*layer)?.set_metadata(&path, |metadata| {
-                    let xattrs = Arc::make_mut(&mut metadata.xattrs);
-                    match value {
-                        Some(value) => xattrs.insert(name, value),
-                        None => xattrs.remove(&name),
-                    };
-                })?)
-            }
+            } => self.set_xattr(*layer, path, name, value.as_deref()),
             Action::Whiteout { layer, path, parents } => {
                 let path = TreePath::parse(path)?;
                 if *parents {
@@ -174,6 +162,20 @@ impl Applier<'_> {
 
     fn tree(&mut self, layer: LayerId) -> Result<&mut Tree> {
         Ok(self.state.layer_mut(layer)?.layer.edit())
+    }
+
+    fn set_xattr(&mut self, layer: LayerId, path: &str, name: &str, value: Option<&str>) -> Result<()> {
+        let (path, name) = (TreePath::parse(path)?, unescape(name)?);
+        let value = value.map(unescape).transpose()?;
+        // One that came from elsewhere and should not be there can still be removed.
+        value.iter().try_for_each(|value| check_xattr(&name, value))?;
+        Ok(self.tree(layer)?.set_metadata(&path, |metadata| {
+            let xattrs = Arc::make_mut(&mut metadata.xattrs);
+            match value {
+                Some(value) => xattrs.insert(name, value),
+                None => xattrs.remove(&name),
+            };
+        })?)
     }
 
     fn create_image(&mut self, image: ImageId, name: &str) -> Result<()> {
