@@ -171,3 +171,26 @@ fn the_longest_name_is_read_in_one_pass() {
     }
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
+
+#[test]
+fn extremes_are_written_and_read() {
+    for nanos in [0, 999_999_999] {
+        for seconds in [i64::MIN, i64::MIN + 1, -1, 0, 1 << 33, i64::MAX] {
+            let metadata = Metadata::new(0o7777, u32::MAX, u32::MAX, Time { seconds, nanos });
+            let mut tree = Tree::new(metadata.clone(), seconds);
+            let path = |text: &str| TreePath::parse(text).unwrap();
+            let device = Device {
+                major: u32::MAX,
+                minor: u32::MAX,
+            };
+            for (name, node) in [("/c", Node::CharDevice(device)), ("/f", Node::Fifo)] {
+                tree.make(&path(name), node, metadata.clone()).unwrap();
+            }
+            tree.whiteout(&path("/w")).unwrap();
+            let read = read_tar(&Content::inline(tar_of(&tree))).unwrap();
+            assert_eq!(shown(&read.tree), shown(&tree));
+            assert_eq!(read.tree.inode(Ino::ROOT).metadata, metadata);
+            assert_eq!(read.tree.whiteout_time(), seconds);
+        }
+    }
+}

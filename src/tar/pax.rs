@@ -179,22 +179,20 @@ pub fn parse_time(value: &[u8]) -> Option<Time> {
     if !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let seconds = i64::try_from(decimal(&value[..point])?).ok()?;
+    // Wider than a time, since the earliest one has no opposite.
+    let seconds = i128::from(decimal(&value[..point])?);
     let digits = fraction.iter().copied().chain(std::iter::repeat(b'0'));
     let nanos = digits
         .take(9)
         .fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
     let below = fraction.iter().skip(9).any(|&digit| digit != b'0');
-    if !negative {
-        return Some(Time { seconds, nanos });
-    }
-    match nanos + u32::from(below) {
-        0 => Some(Time::at(-seconds)),
-        nanos => Some(Time {
-            seconds: -seconds - 1,
-            nanos: 1_000_000_000 - nanos,
-        }),
-    }
+    let (seconds, nanos) = match (negative, nanos + u32::from(below)) {
+        (false, _) => (seconds, nanos),
+        (true, 0) => (-seconds, 0),
+        (true, nanos) => (-seconds - 1, 1_000_000_000 - nanos),
+    };
+    let seconds = i64::try_from(seconds).ok()?;
+    Some(Time { seconds, nanos })
 }
 
 /// A time as a record's value: `-5.5` is five and a half seconds before 1970.
