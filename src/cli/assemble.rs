@@ -196,6 +196,7 @@ impl Session {
             layer,
             path: escape(path),
             opaque: true,
+            parents: true,
         };
         let marks = argument
             .whiteouts

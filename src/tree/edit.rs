@@ -103,12 +103,24 @@ impl Tree {
     pub fn make_parents(
         &mut self,
         path: &TreePath,
+        attributes: impl FnMut(usize) -> Metadata,
+    ) -> Result<(), EditError> {
+        match path.split_last() {
+            Some((parent, _)) => self.make_directories(&parent, attributes),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the directory `path` and those above it, as far as they are missing. `attributes` are theirs, told
+    /// by how many names their paths have.
+    pub fn make_directories(
+        &mut self,
+        path: &TreePath,
         mut attributes: impl FnMut(usize) -> Metadata,
     ) -> Result<(), EditError> {
         // Name by name, not path by path: a tar's name can be of half a million directories.
         let mut ino = Ino::ROOT;
-        let above = path.names().len().saturating_sub(1);
-        for (depth, name) in path.names()[..above].iter().enumerate() {
+        for (depth, name) in path.names().iter().enumerate() {
             let directory = self.directory(ino).ok_or_else(|| EditError::NotDirectory {
                 path: path.names()[..depth].iter().cloned().collect(),
             })?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::content::Content;
 use crate::image::{Reference, Settings};
-use crate::layer::{Compression, Layer};
+use crate::layer::{Compression, Layer, Note};
 use crate::overlay::Stack;
 use crate::text::{escape, unescape};
 use crate::tree::{Device, Directory, Metadata, Name, Node, Time, Tree, TreePath};
@@ -20,8 +20,8 @@ const NESTING_LIMIT: usize = 16;
 pub(super) trait Contents {
     /// The bytes that a reference stands for.
     fn content(&self, content: &ContentRef) -> Result<Content>;
-    /// A layer read from a tar, plain or gzip.
-    fn layer_from_tar(&self, tar: Content) -> Result<Layer>;
+    /// A layer read from a tar, plain or gzip, and what would be written otherwise.
+    fn read_layer(&self, tar: Content) -> Result<(Layer, Vec<Note>)>;
 }
 
 /// Applies actions to a state, for one time and one caller.
@@ -67,8 +67,10 @@ impl Applier<'_> {
                 content,
                 position,
             } => {
-                let read = self.contents.layer_from_tar(self.contents.content(content)?)?;
-                self.add_layer(*image, *layer, name, read, *position)
+                let (read, notes) = self.contents.read_layer(self.contents.content(content)?)?;
+                self.add_layer(*image, *layer, name, read, *position)?;
+                self.state.layer_mut(*layer)?.notes = notes.into();
+                Ok(())
             }
             Action::DuplicateLayer { layer, copy, name } => self.duplicate_layer(*layer, *copy, name),
             Action::RemoveLayer { layer } => {
@@ -153,8 +155,17 @@ impl Applier<'_> {
             Action::ClearWhiteout { layer, path } => {
                 Ok(self.tree(*layer)?.clear_whiteout(&TreePath::parse(path)?)?)
             }
-            Action::SetOpaque { layer, path, opaque } => {
-                Ok(self.tree(*layer)?.set_opaque(&TreePath::parse(path)?, *opaque)?)
+            Action::SetOpaque {
+                layer,
+                path,
+                opaque,
+                parents,
+            } => {
+                let path = TreePath::parse(path)?;
+                if *parents {
+                    self.make_directories(*layer, &path)?;
+                }
+                Ok(self.tree(*layer)?.set_opaque(&path, *opaque)?)
             }
             _ => unreachable!("`apply` does the others"),
         }
@@ -208,6 +219,7 @@ impl Applier<'_> {
             compression: Compression::default(),
             created_by: None,
             comment: None,
+            notes: Arc::default(),
         };
         self.insert_layer(image, state, position)
     }
@@ -266,13 +278,19 @@ impl Applier<'_> {
     /// show: an entry of a directory replaces those (layer.md, "Applying Changesets"), and who deletes a file
     /// from a sticky `/tmp` does not mean to change `/tmp`. What is nowhere below gets the caller's.
     fn make_parents(&mut self, layer: LayerId, path: &TreePath) -> Result<()> {
+        path.split_last()
+            .map_or(Ok(()), |(parent, _)| self.make_directories(layer, &parent))
+    }
+
+    /// Makes a directory and those above it, as far as they are missing; see [`Self::make_parents`].
+    fn make_directories(&mut self, layer: LayerId, path: &TreePath) -> Result<()> {
         let (image, position) = self.state.place_of(layer)?;
         let below = &self.state.image(image)?.layers[..position];
         let stack = Stack::new(below.iter().map(|layer| layer.layer.tree()).collect());
         let made = self.directory_metadata();
         let mut spot = stack.root();
         let mut shown = Vec::new();
-        for name in &path.names()[..path.names().len().saturating_sub(1)] {
+        for name in path.names() {
             spot = stack.child(&spot, name);
             let visible = spot.visible().map(|(at, ino)| stack.trees()[at].inode(ino));
             let directory = visible.filter(|inode| inode.node.as_directory().is_some());
@@ -280,7 +298,7 @@ impl Applier<'_> {
         }
         Ok(self
             .tree(layer)?
-            .make_parents(path, |depth| shown[depth - 1].clone())?)
+            .make_directories(path, |depth| shown[depth - 1].clone())?)
     }
 
     fn make(

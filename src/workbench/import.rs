@@ -95,6 +95,7 @@ impl<O: FnMut(Arc<dyn Source>) -> SourceId> Import<'_, O> {
                 layer,
                 path: if path.is_empty() { "/" } else { path }.to_owned(),
                 opaque: true,
+                parents: false,
             });
         }
     }

@@ -242,7 +242,7 @@ impl Contents for Workbench {
         }
     }
 
-    fn layer_from_tar(&self, tar: Content) -> Result<Layer, WorkbenchError> {
-        self.read_layer(tar).map(|(layer, _)| layer)
+    fn read_layer(&self, tar: Content) -> Result<(Layer, Vec<Note>), WorkbenchError> {
+        self.read_layer(tar)
     }
 }

@@ -237,6 +237,8 @@ pub enum Action {
         layer: LayerId,
         path: String,
         opaque: bool,
+        #[serde(default)]
+        parents: bool,
     },
     /// Several actions as one.
     Group { label: String, actions: Vec<Action> },

@@ -207,6 +207,7 @@ impl Workbench {
                 (false, Format::Gnu) => "gnu",
                 (false, Format::Pax) => "pax",
             },
+            notes: state.notes.iter().map(|note| note.text.clone()).collect(),
             history: HistoryView {
                 created_by: state.created_by.clone(),
                 comment: state.comment.clone(),

@@ -347,6 +347,7 @@ impl Pair {
                 layer,
                 path: text,
                 opaque: flag,
+                parents: false,
             },
         };
         (action, done)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::image::{Reference, Settings};
-use crate::layer::{Compression, Layer};
+use crate::layer::{Compression, Layer, Note};
 
 use super::error::WorkbenchError;
 use super::operation::{ImageId, LayerId};
@@ -24,6 +24,8 @@ pub struct LayerState {
     pub created_by: Option<String>,
     /// Its line in the history: a remark.
     pub comment: Option<String>,
+    /// If it came from a tar: what would be written otherwise once it is edited.
+    pub notes: Arc<[Note]>,
 }
 
 /// One image.

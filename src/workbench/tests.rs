@@ -188,6 +188,7 @@ fn a_recipe_replays_to_identical_bytes() {
             layer: 2,
             path: "/data".into(),
             opaque: true,
+            parents: false,
         },
         Action::SetXattr {
             layer: 2,
@@ -384,6 +385,70 @@ fn what_is_wrong_gets_a_name_and_changes_nothing() {
         assert_eq!(error.code(), code, "{action:?}: {error}");
     }
     assert_eq!(digests(&workbench), before);
+}
+
+/// A tar of one entry: the article's whiteout, a character device.
+fn device_whiteout() -> Vec<u8> {
+    let mut header = ::tar::Header::new_gnu();
+    header.as_old_mut().name[..20].copy_from_slice(b"data/.wh.config.txt\0");
+    header.set_entry_type(::tar::EntryType::Char);
+    header.set_mode(0o644);
+    header.set_size(0);
+    header.set_cksum();
+    [&header.as_bytes()[..], &[0; 1024]].concat()
+}
+
+#[test]
+fn a_tar_keeps_its_bytes_and_its_notes_until_it_is_edited() {
+    let mut workbench = session();
+    let tar = device_whiteout();
+    workbench.open_source(5, Arc::new(Memory(tar.clone()))).unwrap();
+    let content = ContentRef::Source {
+        source: 5,
+        offset: 0,
+        length: tar.len() as u64,
+    };
+    let add = Action::AddLayerTar {
+        image: 1,
+        layer: 9,
+        name: "came".into(),
+        content,
+        position: None,
+    };
+    workbench.apply(operation(add)).unwrap();
+    finish(&mut workbench);
+    let layer = workbench.state().layer(9).unwrap();
+    assert!(
+        layer.notes[0]
+            .text
+            .contains("`data/.wh.config.txt` is a whiteout, but not"),
+        "{:?}",
+        layer.notes
+    );
+    assert_eq!(
+        bytes(workbench.export(&Export::LayerTar { layer: 9 }).unwrap()),
+        tar
+    );
+    let opaque = Action::SetOpaque {
+        layer: 9,
+        path: "/bin/deep".into(),
+        opaque: true,
+        parents: true,
+    };
+    workbench.apply(operation(opaque)).unwrap();
+    let written = bytes(workbench.export(&Export::LayerTar { layer: 9 }).unwrap());
+    let names: Vec<_> = crate::tar::Entries::new(Content::inline(written))
+        .map(|entry| String::from_utf8(entry.unwrap().name).unwrap())
+        .collect();
+    let expected = [
+        "./",
+        "./bin/",
+        "./bin/deep/",
+        "./bin/deep/.wh..wh..opq",
+        "./data/",
+        "./data/.wh.config.txt",
+    ];
+    assert_eq!(names, expected);
 }
 
 #[test]

@@ -71,6 +71,7 @@ pub struct LayerView {
     pub compression: Compression,
     pub format: &'static str,
     pub history: HistoryView,
+    pub notes: Vec<String>,
     pub blob: BlobView,
 }
 

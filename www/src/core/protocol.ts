@@ -94,7 +94,7 @@ export type Action =
   /** Marks the name as deleted from the layers below. `parents` makes directories that are missing. */
   | { op: 'whiteout'; layer: LayerId; path: Path; parents?: boolean }
   | { op: 'clear_whiteout'; layer: LayerId; path: Path }
-  | { op: 'set_opaque'; layer: LayerId; path: Path; opaque: boolean }
+  | { op: 'set_opaque'; layer: LayerId; path: Path; opaque: boolean; parents?: boolean }
   /** Several actions, one step of undo; if one fails, none is done. */
   | { op: 'group'; label: string; actions: Action[] };
 
@@ -145,6 +145,8 @@ export interface LayerView {
   /** `gnu`, `pax` (a fraction of a second or an xattr makes it so), or `original`: the bytes it came with. */
   format: 'gnu' | 'pax' | 'original';
   history: { created_by: string | null; comment: string | null };
+  /** Of a layer from a tar: what would be written otherwise once it is edited, a sentence each. */
+  notes: string[];
   blob: BlobState;
 }
 

@@ -52,6 +52,15 @@ async function childrenOf(entry: FileSystemDirectoryEntry): Promise<FileSystemEn
   }
 }
 
+/** What a file's name says when it is a mark of the image specification: `.wh.NAME`, `.wh..wh..opq`. */
+export function markOf(path: string): { whiteout: string } | { opaque: string } | null {
+  const cut = path.lastIndexOf('/') + 1;
+  const name = path.slice(cut);
+  if (name === '.wh..wh..opq') return { opaque: path.slice(0, Math.max(0, cut - 1)) };
+  const hidden = name.startsWith('.wh.') ? name.slice(4) : '';
+  return hidden && !hidden.startsWith('.wh.') ? { whiteout: path.slice(0, cut) + hidden } : null;
+}
+
 /** Files that begin as a program or a script are meant to be run. */
 export function looksExecutable(head: Uint8Array): boolean {
   const elf = head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46;

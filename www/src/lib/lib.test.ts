@@ -4,6 +4,7 @@ import { formatSize } from './bytes';
 import { toBase64 } from './base64';
 import { bytesOf, byteText, typedText } from './byte-text';
 import { barHeights, shortDigest } from './digest';
+import { looksExecutable, markOf } from './drop';
 import { formatHash, parseHash } from './hash-params';
 import { asText, hexLines } from './hex';
 import { prettyLines, tokenize } from './json-tokens';
@@ -147,4 +148,23 @@ describe('command lines', () => {
   );
   it('takes both quotes', () =>
     expect(splitWords(`a 'b c' "d \\"e" f\\ g`)).toEqual(['a', 'b c', 'd "e', 'f g']));
+});
+
+describe('what is dropped', () => {
+  it.each([
+    ['delta/data/.wh.config.txt', { whiteout: 'delta/data/config.txt' }],
+    ['.wh.a', { whiteout: 'a' }],
+    ['delta/.wh..wh..opq', { opaque: 'delta' }],
+    ['.wh..wh..opq', { opaque: '' }],
+    ['.wh..wh.plnk', null],
+    ['.wh.', null],
+    ['.wh.dir/a', null],
+    ['plain', null],
+  ])('%s as a mark', (path, mark) => expect(markOf(path)).toEqual(mark));
+  it('is meant to be run', () => {
+    expect(looksExecutable(new Uint8Array([0x7f, 0x45, 0x4c, 0x46]))).toBe(true);
+    expect(looksExecutable(new TextEncoder().encode('#!/bin/sh'))).toBe(true);
+    expect(looksExecutable(new TextEncoder().encode('ELF'))).toBe(false);
+    expect(looksExecutable(new Uint8Array())).toBe(false);
+  });
 });

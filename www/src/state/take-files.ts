@@ -3,7 +3,7 @@ import type { Action, NewEntry } from '../core/protocol';
 import { toBase64 } from '../lib/base64';
 import { byteText } from '../lib/byte-text';
 import { count } from '../lib/bytes';
-import { looksExecutable, type Dropped } from '../lib/drop';
+import { looksExecutable, markOf, type Dropped } from '../lib/drop';
 import { join, parentOf } from '../lib/path';
 import { attempt, reveal } from './actions';
 import { notices } from './notices.svelte';
@@ -27,7 +27,9 @@ export async function takeFiles(layer: number, directory: string, dropped: Dropp
         some.flatMap((one) => (one.file && one.file.size <= INLINE ? one.file : [])),
       );
       for (const one of some) {
-        const action = await take(layer, join(directory, byteText(one.path)), one, small, inside);
+        const action =
+          mark(layer, directory, one) ??
+          (await take(layer, join(directory, byteText(one.path)), one, small, inside));
         if (action) actions.push(action);
       }
     }
@@ -40,13 +42,25 @@ export async function takeFiles(layer: number, directory: string, dropped: Dropp
   const files = dropped.filter((one) => one.file).length;
   const label = `${count(files, 'file')} taken into ${session.layer(layer)?.name ?? 'the layer'}`;
   if (actions.length > 0 && !(await attempt({ op: 'group', label, actions }))) return;
+  const marks = dropped.filter((one) => one.file && markOf(one.path)).length;
   notices.say(
-    `${label}. A browser tells no permissions: ` +
+    `${label}${marks ? `, ${count(marks, 'of them a whiteout or opaque mark', 'of them whiteouts or opaque marks')}` : ''}. A browser tells no permissions: ` +
       (executable === 0
         ? `${files === 1 ? 'it' : 'they'} got 0644.`
         : `${executable} that ${executable === 1 ? 'begins' : 'begin'} as a program or script got 0755, the rest 0644.`),
   );
-  await reveal(join(directory, byteText(dropped[0]!.path)), layer);
+  const shown = dropped.find((one) => !markOf(one.path));
+  if (shown) await reveal(join(directory, byteText(shown.path)), layer);
+}
+
+/** Whiteouts in the specification's spelling are understood, whatever is in the file. */
+function mark(layer: number, directory: string, { path, file }: Dropped): Action | null {
+  const found = file && markOf(path);
+  if (!found) return null;
+  if ('whiteout' in found)
+    return { op: 'whiteout', layer, path: join(directory, byteText(found.whiteout)), parents: true };
+  const at = found.opaque ? join(directory, byteText(found.opaque)) : directory;
+  return { op: 'set_opaque', layer, path: at, opaque: true, parents: true };
 }
 
 async function readTogether(files: File[]): Promise<Map<File, Uint8Array>> {
