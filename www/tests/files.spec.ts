@@ -62,6 +62,18 @@ test('picked files', async ({ page }) => {
   await expect(treeRow(page, '/tool')).toContainText('-rwxr-xr-x');
 });
 
+test('whiteouts as files, in the specification’s spelling', async ({ page }) => {
+  await open(page, '#files?layer=2');
+  const empty = (name: string) => ({ name, mimeType: 'application/octet-stream', buffer: Buffer.alloc(0) });
+  await page
+    .getByRole('region', { name: /^Files of/ })
+    .locator('input[type=file]')
+    .first()
+    .setInputFiles([empty('.wh.bin'), empty('.wh..wh..opq')]);
+  await expect(layer(page, 'delta')).toContainText('2 whiteouts · 1 opaque');
+  await expect(page.getByText(/2 of them whiteouts or opaque marks/)).toBeVisible();
+});
+
 test('what is saved hashes to what is shown', async ({ page }) => {
   await open(page, '#files?layer=2&path=/hello.txt');
   const shown = await digests(page);
