@@ -5,7 +5,9 @@ use crate::content::{Content, ContentError, ScratchSpace};
 
 /// The first bytes of a gzip stream (RFC 1952, 2.3.1).
 pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// Bytes given at a time.
+/// The most bytes that a gzip may inflate to: no layer is so large, but a few MiB can claim to be.
+pub const LIMIT: u64 = 64 << 30;
+/// Bytes read, and given, at a time.
 const WINDOW: usize = 128 << 10;
 
 /// A content could not be inflated.
@@ -34,25 +36,23 @@ pub fn for_each_inflated(
     content: &Content,
     mut take: impl FnMut(&[u8]) -> Result<(), ContentError>,
 ) -> Result<(), InflateError> {
-    let mut gunzip = Gunzip::new();
-    let mut output = vec![0; WINDOW];
-    let mut failed = Ok(());
-    let mut drain = |mut input: &[u8]| -> Result<(), InflateError> {
+    let (mut gunzip, mut output) = (Gunzip::new(), vec![0; WINDOW]);
+    let mut window = vec![0; content.len().min(WINDOW as u64) as usize];
+    let mut at = 0;
+    while at < content.len() {
+        let length = (content.len() - at).min(WINDOW as u64) as usize;
+        content.read_at(at, &mut window[..length])?;
+        at += length as u64;
+        let mut input = &window[..length];
         loop {
             let progress = gunzip.step(input, &mut output)?;
             take(&output[..progress.written])?;
             input = &input[progress.consumed..];
             if progress.consumed == 0 && progress.written == 0 {
-                return Ok(());
+                break;
             }
         }
-    };
-    content.for_each_window(|input| {
-        if failed.is_ok() {
-            failed = drain(input);
-        }
-    })?;
-    failed?;
+    }
     Ok(gunzip.finish()?)
 }
 
@@ -62,6 +62,12 @@ pub fn plain(content: &Content, space: &dyn ScratchSpace) -> Result<Content, Inf
         return Ok(content.clone());
     }
     let scratch = space.create()?;
-    for_each_inflated(content, |bytes| scratch.append(bytes).map(|_| ()))?;
+    for_each_inflated(content, |bytes| {
+        let length = scratch.append(bytes)? + bytes.len() as u64;
+        match length > LIMIT {
+            true => Err(ContentError::TooLarge { length, limit: LIMIT }),
+            false => Ok(()),
+        }
+    })?;
     Ok(Content::whole(scratch))
 }

@@ -202,7 +202,8 @@ export interface Cell {
   visible: boolean;
   /** The layer that hides it. */
   hidden_by: LayerId | null;
-  /** Against the entry that it covers below: which of content, mode, owner, time, xattrs, target, kind. */
+  /** Against the entry that it covers below: which of content, mode, owner, time, xattrs, target, device, kind;
+   *  `content_unread` when large contents of one size were not compared. */
   changed: string[];
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { formatSize } from './bytes';
 import { toBase64 } from './base64';
 import { bytesOf, byteText, typedText } from './byte-text';
+import { changesInWords } from './changes';
 import { barHeights, shortDigest } from './digest';
 import { looksExecutable, markOf } from './drop';
 import { formatHash, parseHash } from './hash-params';
@@ -167,4 +168,13 @@ describe('what is dropped', () => {
     expect(looksExecutable(new TextEncoder().encode('ELF'))).toBe(false);
     expect(looksExecutable(new Uint8Array())).toBe(false);
   });
+});
+
+describe('changes in words', () => {
+  it.each([
+    [[], ''],
+    [['content', 'mode'], 'other content, mode'],
+    [['content_unread'], 'perhaps other content'],
+    [['time', 'content_unread'], 'other time, perhaps other content'],
+  ])('%j', (changed, words) => expect(changesInWords(changed)).toBe(words));
 });
