@@ -1,16 +1,27 @@
-//! Random numbers for tests: the same for the same seed (SplitMix64).
+//! Random numbers for tests, in here and in `tests/`: the same for the same seed (SplitMix64).
+
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 pub struct Random(u64);
 
+/// The seed of this run: `HANDROLL_SEED`, or else the time. Printed, so that a failure can be seen again.
+pub fn seed() -> u64 {
+    let seed = match std::env::var("HANDROLL_SEED") {
+        Ok(text) => text.parse().expect("HANDROLL_SEED must be a number"),
+        Err(_) => std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos() as u64,
+    };
+    println!("HANDROLL_SEED={seed}");
+    seed
+}
+
 impl Random {
-    /// Numbers of the seed `HANDROLL_SEED`, or else of the time; printed, so that a failure can be seen again.
-    pub fn of_run() -> Self {
-        let seed = match std::env::var("HANDROLL_SEED") {
-            Ok(text) => text.parse().expect("HANDROLL_SEED must be a number"),
-            Err(_) => std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos() as u64,
-        };
-        println!("HANDROLL_SEED={seed}");
+    pub fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// Numbers of this run's [`seed`].
+    pub fn of_run() -> Self {
+        Self::new(seed())
     }
 
     pub fn next(&mut self) -> u64 {
@@ -30,7 +41,7 @@ impl Random {
         self.below(n) == 0
     }
 
-    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
     }
 }

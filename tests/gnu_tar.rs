@@ -15,7 +15,8 @@ use handroll::layer::{Format, Walk, format_of, read_tar, write_tar};
 use handroll::native::{DiskOptions, Times, read_dir};
 use handroll::tar::{Entries, EntryHeader, EntryType, ReadType, encode, end_padding, padding};
 use handroll::tree::{Time, Tree};
-use support::{GNU, Maker, POSIX, Wishes, gnu_tar, gnu_tar_of_names, names, seed, tmpfs};
+use support::random::seed;
+use support::{GNU, Maker, POSIX, Wishes, gnu_tar, gnu_tar_of_names, names, tmpfs};
 
 /// The time of the pinned comparison, the article's.
 const PINNED: i64 = 1_735_689_600;

@@ -22,7 +22,8 @@ use handroll::native::{DiskOptions, read_dir};
 use handroll::tar::{Entries, Entry, pax};
 use handroll::tree::Tree;
 use rustix::fs::{lgetxattr, llistxattr};
-use support::{GNU, Maker, POSIX, Wishes, gnu_tar, output, seed, tmpfs};
+use support::random::seed;
+use support::{GNU, Maker, POSIX, Wishes, gnu_tar, output, tmpfs};
 use tempfile::TempDir;
 
 /// Paths that fit one system call: these readers pass them whole.

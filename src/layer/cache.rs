@@ -98,7 +98,7 @@ impl SegmentCache {
     }
 
     /// Deflates segments that are not in the cache yet, a batch at a time by `run`, which runs each task and
-    /// hands back what they return, in any order. For hosts with threads; a [`BlobJob`] then finds them here.
+    /// hands back what they return, in any order. For hosts with threads; a [`super::BlobJob`] then finds them here.
     pub fn fill(
         &mut self,
         layer: &Layer,

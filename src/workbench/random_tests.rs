@@ -223,7 +223,7 @@ impl Pair {
                 (Action::DuplicateLayer { layer, copy, name }, done)
             }
             _ => {
-                let compression = *self.random.pick(&[Compression::None, Compression::Gz1]);
+                let compression = self.random.pick(&[Compression::None, Compression::Gz1]);
                 (Action::SetCompression { layer, compression }, at.map(|_| ()))
             }
         }

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+#[path = "../../src/random.rs"]
+pub mod random;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,45 +19,7 @@ use rustix::fs::{
 };
 use tempfile::TempDir;
 
-/// Random numbers that are the same for the same seed (SplitMix64).
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    /// Whether something that happens once in `n` times happens.
-    pub fn once_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    pub fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
-        of[self.below(of.len())]
-    }
-}
-
-/// The seed of this run: `HANDROLL_SEED`, or the time. Printed, so that a failure can be seen again.
-pub fn seed() -> u64 {
-    let seed = match std::env::var("HANDROLL_SEED") {
-        Ok(text) => text.parse().expect("HANDROLL_SEED must be a number"),
-        Err(_) => std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos() as u64,
-    };
-    println!("HANDROLL_SEED={seed}");
-    seed
-}
+use random::Random;
 
 /// A directory on a tmpfs: ext4 would clamp times. Panics if there is none, or without root, since devices,
 /// owners and xattrs of `trusted.` need that.
