@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use handroll::compress::inflate::plain;
-use handroll::content::{Content, ContentError, Source};
+use handroll::content::{ContentError, Source};
 use handroll::image::archive::{Documents, LayerBlob};
 use handroll::image::created;
 use handroll::image::{ConfigField, Reference};
@@ -232,20 +231,11 @@ impl Session {
         self.workbench.apply(operation).map_err(Failure::work)
     }
 
-    /// A layer from a tar, which keeps its bytes. One in gzip is inflated only once, here.
+    /// A layer from a tar, which keeps its bytes until it is edited: the notes tell how it was understood.
     fn tar(&mut self, path: &Path, layer: LayerId, name: String) -> Done {
         let file = FileSource::open(path).map_err(Failure::work)?;
-        let tar = plain(&Content::whole(Arc::new(file)), &TemporaryFiles).map_err(Failure::work)?;
-        let (_, notes) = self.workbench.read_layer(tar.clone()).map_err(Failure::work)?;
-        let shown = path.display();
-        // Its bytes stay as they are until it is edited: the notes tell how it was understood.
-        self.notes
-            .extend(notes.iter().map(|note| format!("{shown}: {}", note.text)));
-        let length = tar.len();
-        let source = match tar {
-            Content::Range { source, .. } => self.open(source),
-            Content::Inline(_) => return Err(Failure::Work("an empty file is no layer".to_owned())),
-        };
+        let length = file.len();
+        let source = self.open(Arc::new(file));
         self.apply(Action::AddLayerTar {
             image: self.image,
             layer,
@@ -256,7 +246,12 @@ impl Session {
                 length,
             },
             position: None,
-        })
+        })?;
+        let added = self.workbench.state().layer(layer).map_err(Failure::work)?;
+        let shown = path.display();
+        self.notes
+            .extend(added.notes.iter().map(|note| format!("{shown}: {}", note.text)));
+        Ok(())
     }
 
     fn compression(&mut self, asked: Option<&str>) -> Done {

@@ -17,7 +17,7 @@ pub use crate::tar::Format;
 pub use blob::{Blob, BlobJob, Compression, LayerError, Progress};
 pub use cache::{DeflateTask, SegmentCache, Task};
 pub use chunks::{Bytes, Chunk, Chunks, SEGMENT};
-pub use read::{Note, ReadError, ReadTar, read_tar};
+pub use read::{Note, ReadError, ReadJob, ReadTar, Reading, read_tar};
 pub use walk::{OPAQUE_NAME, Piece, Walk, format_of, write_tar};
 
 /// One layer of a stack: its tree, and while nobody has edited it, the tar that it came from.

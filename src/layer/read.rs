@@ -5,14 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::compress::gzip::GzipError;
-use crate::content::Content;
+use crate::compress::inflate::{GZIP_MAGIC, Inflate, InflateError, keep, starts_with};
+use crate::content::{Content, ContentError, Scratch, ScratchSpace};
 use crate::tar::{Entries, Entry, ReadType, TarError};
 use crate::text::escape;
 use crate::tree::{
     Device, Directory, EditError, Ino, Metadata, Name, NameError, Node, Time, Tree, TreePath, WHITEOUT_PREFIX,
 };
 
+use super::Layer;
 use super::walk::OPAQUE_NAME;
 
 /// A layer as it was read.
@@ -46,8 +47,10 @@ pub enum ReadError {
     EmptyWhiteout { offset: u64, name: String },
     #[error("entry at byte {offset}: the root of a layer must be a directory")]
     RootNotDirectory { offset: u64 },
-    #[error("the gzip stream is damaged: {0}")]
-    Gzip(#[from] GzipError),
+    #[error(transparent)]
+    Inflate(#[from] InflateError),
+    #[error(transparent)]
+    Content(#[from] ContentError),
 }
 
 impl ReadError {
@@ -55,7 +58,8 @@ impl ReadError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Tar(_) => "bad_tar",
-            Self::Gzip(_) => "bad_gzip",
+            Self::Inflate(InflateError::Gzip(_)) => "bad_gzip",
+            Self::Inflate(InflateError::Content(_)) | Self::Content(_) => "content_unreadable",
             _ => "bad_layer",
         }
     }
@@ -63,21 +67,107 @@ impl ReadError {
 
 /// Reads an uncompressed tar as a layer. Its contents become ranges of `tar`.
 pub fn read_tar(tar: &Content) -> Result<ReadTar, ReadError> {
-    let root = Metadata::new(0o755, 0, 0, Time::at(0));
-    let mut reader = Reader {
-        tree: Tree::new(root, 0),
-        notes: Vec::new(),
-        whiteouts: BTreeSet::new(),
-        implied: BTreeMap::new(),
-        whiteout_time: None,
-        offset: 0,
-    };
-    for entry in Entries::new(tar.clone()) {
-        let entry = entry?;
-        reader.offset = entry.offset;
-        reader.entry(entry)?;
-    }
+    let mut reader = Reader::new();
+    Entries::new(tar.clone()).try_for_each(|entry| reader.entry(entry?))?;
     reader.finish()
+}
+
+/// The work of reading a tar, plain or gzip, as a layer, in small steps. Dropping it drops the work.
+pub struct ReadJob(Stage);
+
+enum Stage {
+    Inflating {
+        inflate: Inflate,
+        size: u64,
+        scratch: Arc<dyn Scratch>,
+    },
+    Reading {
+        entries: Entries,
+        reader: Reader,
+        tar: Content,
+    },
+}
+
+/// How far reading is.
+pub enum Reading {
+    /// Bytes that were passed, and how many there are: of the gzip first, then of the tar.
+    Working {
+        /// Bytes passed.
+        done: u64,
+        /// All bytes.
+        total: u64,
+    },
+    /// The layer, which keeps the tar's bytes, and what would be written otherwise.
+    Done(Layer, Vec<Note>),
+}
+
+/// What reading one entry costs, in bytes that are inflated in the same time.
+const ENTRY_COST: u64 = 2048;
+
+impl ReadJob {
+    /// The work for `tar`. What it inflates to, if it is a gzip, is kept in scratch.
+    pub fn new(tar: &Content, space: &dyn ScratchSpace) -> Result<Self, ReadError> {
+        if !starts_with(tar, &GZIP_MAGIC)? {
+            return Ok(Self(Stage::reading(tar.clone())));
+        }
+        let (inflate, scratch) = (Inflate::new(tar), space.create()?);
+        Ok(Self(Stage::Inflating {
+            inflate,
+            size: tar.len(),
+            scratch,
+        }))
+    }
+
+    /// Works for about as long as `budget` bytes take to be inflated.
+    pub fn step(&mut self, budget: u64) -> Result<Reading, ReadError> {
+        let mut spent = 0;
+        while spent < budget {
+            match &mut self.0 {
+                Stage::Inflating { inflate, scratch, .. } => {
+                    let before = scratch.len();
+                    if !inflate.step(|bytes| keep(&**scratch, bytes))? {
+                        self.0 = Stage::reading(Content::whole(scratch.clone()));
+                        continue;
+                    }
+                    spent += scratch.len() - before + 1;
+                }
+                Stage::Reading { entries, reader, tar } => match entries.next() {
+                    Some(entry) => {
+                        reader.entry(entry?)?;
+                        spent += ENTRY_COST;
+                    }
+                    None => {
+                        let read = std::mem::replace(reader, Reader::new()).finish()?;
+                        return Ok(Reading::Done(Layer::from_tar(read.tree, tar.clone()), read.notes));
+                    }
+                },
+            }
+        }
+        let (done, total) = match &self.0 {
+            Stage::Inflating { inflate, size, .. } => (inflate.offset(), *size),
+            Stage::Reading { entries, tar, .. } => (entries.offset(), tar.len()),
+        };
+        Ok(Reading::Working { done, total })
+    }
+
+    /// Works until the end, for hosts that have nothing else to do.
+    pub fn run(mut self) -> Result<(Layer, Vec<Note>), ReadError> {
+        loop {
+            if let Reading::Done(layer, notes) = self.step(u64::MAX)? {
+                return Ok((layer, notes));
+            }
+        }
+    }
+}
+
+impl Stage {
+    fn reading(tar: Content) -> Self {
+        Self::Reading {
+            entries: Entries::new(tar.clone()),
+            reader: Reader::new(),
+            tar,
+        }
+    }
 }
 
 struct Reader {
@@ -92,6 +182,17 @@ struct Reader {
 }
 
 impl Reader {
+    fn new() -> Self {
+        Self {
+            tree: Tree::new(Metadata::new(0o755, 0, 0, Time::at(0)), 0),
+            notes: Vec::new(),
+            whiteouts: BTreeSet::new(),
+            implied: BTreeMap::new(),
+            whiteout_time: None,
+            offset: 0,
+        }
+    }
+
     fn note(&mut self, text: String) {
         self.notes.push(Note {
             offset: self.offset,
@@ -119,6 +220,7 @@ impl Reader {
     }
 
     fn entry(&mut self, entry: Entry) -> Result<(), ReadError> {
+        self.offset = entry.offset;
         let trimmed = entry.name.strip_suffix(b"/").unwrap_or(&entry.name);
         let cut = trimmed
             .iter()

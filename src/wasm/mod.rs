@@ -16,9 +16,16 @@ use wasm_bindgen::prelude::*;
 
 use crate::image::Platform;
 use crate::tree::{Node, TreePath};
-use crate::workbench::{self, Export, Operation, Query, SourceId, Workbench, WorkbenchError};
+use crate::workbench::{self, ContentRef, Export, Operation, Query, SourceId, Workbench, WorkbenchError};
 
 use file::FileSource;
+
+/// How far reading a tar is.
+#[derive(Serialize)]
+struct ReadProgress {
+    done: u64,
+    total: u64,
+}
 
 /// What a method that fails throws.
 #[derive(Serialize)]
@@ -101,6 +108,22 @@ impl Session {
     pub fn open_source(&mut self, id: SourceId, file: web_sys::File) -> Result<(), JsValue> {
         let source = Arc::new(FileSource::new(file));
         self.workbench.open_source(id, source).map_err(refused)
+    }
+
+    /// Reads a tar ahead of the operation that makes a layer of it: `{done, total}` while there is more to
+    /// read, null when the operation can come.
+    pub fn read_ahead(&mut self, content: JsValue, budget: u32) -> Result<JsValue, JsValue> {
+        let content: ContentRef = from_js(content)?;
+        let progress = self
+            .workbench
+            .read_ahead(&content, u64::from(budget) << 10)
+            .map_err(refused)?;
+        to_js(&progress.map(|(done, total)| ReadProgress { done, total }))
+    }
+
+    /// Drops what is being read ahead.
+    pub fn drop_read_ahead(&mut self) {
+        self.workbench.drop_read_ahead();
     }
 
     /// Does about as much work as deflating `budget` KiB is; true while some is left.

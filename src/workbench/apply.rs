@@ -21,7 +21,7 @@ pub(super) trait Contents {
     /// The bytes that a reference stands for.
     fn content(&self, content: &ContentRef) -> Result<Content>;
     /// A layer read from a tar, plain or gzip, and what would be written otherwise.
-    fn read_layer(&self, tar: Content) -> Result<(Layer, Vec<Note>)>;
+    fn read_layer(&self, tar: &Content) -> Result<(Layer, Vec<Note>)>;
 }
 
 /// Applies actions to a state, for one time and one caller.
@@ -67,7 +67,7 @@ impl Applier<'_> {
                 content,
                 position,
             } => {
-                let (read, notes) = self.contents.read_layer(self.contents.content(content)?)?;
+                let (read, notes) = self.contents.read_layer(&self.contents.content(content)?)?;
                 self.add_layer(*image, *layer, name, read, *position)?;
                 self.state.layer_mut(*layer)?.notes = notes.into();
                 Ok(())

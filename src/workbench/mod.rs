@@ -29,10 +29,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use crate::compress::inflate::{InflateError, plain};
 use crate::content::{Content, ContentError, ScratchSpace, Source};
 use crate::image::archive::{self, Documents, LayerBlob};
-use crate::layer::{Blob, DeflateTask, Layer, LayerError, Note, ReadError, SegmentCache, Task, read_tar};
+use crate::layer::{Blob, DeflateTask, Layer, LayerError, Note, ReadJob, Reading, SegmentCache, Task};
 use crate::scratch::MemorySpace;
 
 use apply::{Applier, Contents};
@@ -58,6 +57,7 @@ pub struct Workbench {
     sources: BTreeMap<SourceId, Arc<dyn Source>>,
     scratches: Arc<dyn ScratchSpace>,
     rows: rows::Rows,
+    read_ahead: Option<ReadAhead>,
     revision: u64,
 }
 
@@ -83,6 +83,7 @@ impl Workbench {
             sources: BTreeMap::new(),
             scratches,
             rows: rows::Rows::default(),
+            read_ahead: None,
             revision: 0,
         }
     }
@@ -194,14 +195,63 @@ impl Workbench {
     }
 
     /// Reads a tar, plain or gzip, as a layer, with notes on what would be written otherwise.
-    pub fn read_layer(&self, tar: Content) -> Result<(Layer, Vec<Note>), WorkbenchError> {
-        let tar = plain(&tar, &*self.scratches).map_err(|error| match error {
-            InflateError::Content(error) => WorkbenchError::from(error),
-            InflateError::Gzip(error) => ReadError::Gzip(error).into(),
-        })?;
-        let read = read_tar(&tar)?;
-        Ok((Layer::from_tar(read.tree, tar), read.notes))
+    pub fn read_layer(&self, tar: &Content) -> Result<(Layer, Vec<Note>), WorkbenchError> {
+        if let Some(ReadAhead {
+            tar: read,
+            state: ReadState::Ready(layer, notes),
+        }) = &self.read_ahead
+            && read.is_same(tar)
+        {
+            return Ok((layer.clone(), notes.clone()));
+        }
+        Ok(ReadJob::new(tar, &*self.scratches)?.run()?)
     }
+
+    /// Reads a tar ahead of the operation that will make a layer of it, for about as long as `budget` bytes
+    /// take to be inflated. Returns the bytes passed and all bytes; nothing when the operation can come. Another
+    /// tar takes the place of the one before.
+    pub fn read_ahead(
+        &mut self,
+        content: &ContentRef,
+        budget: u64,
+    ) -> Result<Option<(u64, u64)>, WorkbenchError> {
+        let tar = self.content(content)?;
+        let mut ahead = match self.read_ahead.take() {
+            Some(ahead) if ahead.tar.is_same(&tar) => ahead,
+            _ => {
+                let job = ReadJob::new(&tar, &*self.scratches)?;
+                ReadAhead {
+                    tar,
+                    state: ReadState::Working(job),
+                }
+            }
+        };
+        let mut progress = None;
+        if let ReadState::Working(job) = &mut ahead.state {
+            match job.step(budget)? {
+                Reading::Working { done, total } => progress = Some((done, total)),
+                Reading::Done(layer, notes) => ahead.state = ReadState::Ready(layer, notes),
+            }
+        }
+        self.read_ahead = Some(ahead);
+        Ok(progress)
+    }
+
+    /// Drops what was read ahead, or is being read.
+    pub fn drop_read_ahead(&mut self) {
+        self.read_ahead = None;
+    }
+}
+
+/// A tar that is read before the operation that asks for it.
+struct ReadAhead {
+    tar: Content,
+    state: ReadState,
+}
+
+enum ReadState {
+    Working(ReadJob),
+    Ready(Layer, Vec<Note>),
 }
 
 impl Default for Workbench {
@@ -242,7 +292,7 @@ impl Contents for Workbench {
         }
     }
 
-    fn read_layer(&self, tar: Content) -> Result<(Layer, Vec<Note>), WorkbenchError> {
+    fn read_layer(&self, tar: &Content) -> Result<(Layer, Vec<Note>), WorkbenchError> {
         self.read_layer(tar)
     }
 }

@@ -452,6 +452,59 @@ fn a_tar_keeps_its_bytes_and_its_notes_until_it_is_edited() {
 }
 
 #[test]
+fn a_tar_is_read_ahead_in_steps() {
+    let mut files = session();
+    for number in 0..200 {
+        let content = ContentRef::Text {
+            text: "x".repeat(number * 50),
+        };
+        files
+            .apply(operation(make(
+                1,
+                &format!("/f{number}"),
+                NewEntry::File { content },
+            )))
+            .unwrap();
+    }
+    finish(&mut files);
+    for export in [Export::LayerTar { layer: 1 }, Export::LayerBlob { layer: 1 }] {
+        let exported = bytes(files.export(&export).unwrap());
+        let mut workbench = session();
+        let content = ContentRef::Source {
+            source: 5,
+            offset: 0,
+            length: exported.len() as u64,
+        };
+        workbench.open_source(5, Arc::new(Memory(exported))).unwrap();
+        let (mut steps, mut last) = (0, 0.0);
+        while let Some((done, total)) = workbench.read_ahead(&content, 4096).unwrap() {
+            assert!(done <= total && total > 0);
+            (steps, last) = (steps + 1, done as f64 / total as f64);
+        }
+        assert!(steps > 20 && last > 0.5, "{steps} {last}");
+        let add = Action::AddLayerTar {
+            image: 1,
+            layer: 9,
+            name: "came".into(),
+            content,
+            position: None,
+        };
+        workbench.apply(operation(add)).unwrap();
+        finish(&mut workbench);
+        let diff_id = |workbench: &Workbench, layer| workbench.blobs.known(layer).unwrap().diff_id;
+        assert_eq!(diff_id(&workbench, 9), diff_id(&files, 1));
+    }
+    let mut workbench = session();
+    workbench.open_source(5, Arc::new(Memory(vec![7; 1024]))).unwrap();
+    let wrong = ContentRef::Source {
+        source: 5,
+        offset: 0,
+        length: 1024,
+    };
+    assert_eq!(workbench.read_ahead(&wrong, 1).unwrap_err().code(), "bad_tar");
+}
+
+#[test]
 fn rows_are_windows_of_the_whole_stack() {
     let mut workbench = session();
     let query = |text: &str| serde_json::from_str::<Query>(text).unwrap();

@@ -1,4 +1,5 @@
 /** Ten thousand paths and a dozen layers: the page stays itself. */
+import { gzipSync } from 'node:zlib';
 import { expect, test } from '@playwright/test';
 import { layer, open, rail, settled, treeRow } from './page';
 
@@ -39,6 +40,29 @@ test('a layer of ten thousand files, from a tar', async ({ page }) => {
   await expect(page.locator('[role="treeitem"][aria-selected="true"]')).toBeInViewport();
   // Only what is in sight is drawn.
   expect(await tree.getByRole('treeitem').count()).toBeLessThan(120);
+});
+
+test('a large tar is read with its progress, and can be stopped', async ({ page }) => {
+  await open(page, '#files');
+  const header = tarOf(['zeros']).subarray(0, 512);
+  const size = 300 * 2 ** 20;
+  header.write(`${size.toString(8).padStart(11, '0')}\0`, 124);
+  header.write('        ', 148);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  const buffer = gzipSync(Buffer.concat([header, Buffer.alloc(size + 1024)]), { level: 1 });
+  const layers = page.getByRole('region', { name: 'Layers' });
+  const pick = () =>
+    layers
+      .locator('input[type=file]')
+      .setInputFiles({ name: 'zeros.tar.gz', mimeType: 'application/gzip', buffer });
+  await pick();
+  await expect(layers.getByText('Reading zeros')).toBeVisible();
+  await layers.getByRole('button', { name: 'Stop' }).click();
+  await expect(layers.getByText('Reading zeros')).toBeHidden();
+  await expect(layer(page, 'zeros')).toHaveCount(0);
+  await pick();
+  await expect(layer(page, 'zeros')).toContainText('1 entry · as it came', { timeout: 30_000 });
 });
 
 test('twelve layers', async ({ page }) => {

@@ -1,6 +1,7 @@
 /** What the page and the worker post to each other. The worker adds nothing to the core but the loop. */
 import type {
   Answers,
+  ContentRef,
   CoreError,
   Export,
   ImageId,
@@ -31,6 +32,8 @@ export type Call =
   | { kind: 'export'; what: Export }
   | { kind: 'sample'; image: ImageId; firstLayer: number; architecture: string }
   | { kind: 'switch_platform'; image: ImageId; os: string; architecture: string; variant: string | null }
+  /** A slice of the reading that `add_layer_tar` needs; null drops it. */
+  | { kind: 'read_ahead'; content: ContentRef | null }
   | { kind: 'load_recipe'; source: SourceId }
   | { kind: 'replay'; replay: Replay }
   /** Only for the test of the crash dialog: makes the core panic. */
@@ -47,6 +50,7 @@ export interface Results {
   export: Blob;
   sample: Action;
   switch_platform: Action;
+  read_ahead: { done: number; total: number } | null;
   load_recipe: Operation[];
   replay: void;
   'provoke-panic': void;

@@ -311,6 +311,8 @@ export type Export =
  * query(query: Query): Answers[...]
  * set_open(image, path, open): void        expands or folds a directory's rows; not journaled
  * open_source(id: SourceId, file: File): void
+ * read_ahead(content, budget): {done, total} | null   reads a tar before `add_layer_tar`; null: it can come
+ * drop_read_ahead(): void
  * step(budget: number): boolean            does about `budget` KiB of pending work; true while some is left
  * content(layer, path, offset, length): Uint8Array
  * export(what: Export): Blob               needs known digests for image and layer_blob; else CoreError `busy`

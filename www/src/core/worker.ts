@@ -4,10 +4,11 @@
  */
 import init, { Session } from './pkg/core.js';
 import type { Call, FromWorker, Replay, ToWorker } from './messages';
-import type { CoreError } from './protocol';
+import type { ContentRef, CoreError } from './protocol';
 
 const SLICE_MS = 16;
 const STEP_KIB = 128;
+const READ_KIB = 1024;
 /** Progress is worth telling about ten times a second; what is finished is told at once. */
 const PROGRESS_MS = 100;
 
@@ -89,6 +90,16 @@ function replay(what: Replay): void {
   session = fresh;
 }
 
+/** Reads a tar for one slice, so that other calls come in between. */
+function readAhead(core: Session, content: ContentRef | null) {
+  if (!content) return core.drop_read_ahead() ?? null;
+  const until = performance.now() + SLICE_MS;
+  let left;
+  do left = core.read_ahead(content, READ_KIB);
+  while (left && performance.now() < until);
+  return left;
+}
+
 /** Does one call. True in `changed` when the overview is another now. */
 function answer(call: Call): { value: unknown; changed: boolean } {
   const core = session!;
@@ -116,6 +127,8 @@ function answer(call: Call): { value: unknown; changed: boolean } {
         value: core.switch_platform(call.image, call.os, call.architecture, call.variant ?? undefined),
         changed: false,
       };
+    case 'read_ahead':
+      return { value: readAhead(core, call.content), changed: false };
     case 'load_recipe':
       return { value: core.load_recipe(call.source), changed: false };
     case 'replay':

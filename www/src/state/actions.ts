@@ -5,6 +5,7 @@ import { parentOf } from '../lib/path';
 import { fileName, saveFile } from '../lib/save-file';
 import { notices } from './notices.svelte';
 import { refusal, session } from './session.svelte';
+import { reading } from './reading.svelte';
 import { selection } from './selection.svelte';
 
 /** For actions without a field to stand beside: says a refusal as a notice. */
@@ -30,6 +31,7 @@ export async function addLayerFromTar(file: File): Promise<void> {
   const source = await session.openSource(file);
   const name = file.name.replace(/\.(tar|tgz|tar\.gz)$/i, '');
   const content = { source, offset: 0, length: file.size };
+  if (!(await reading.read(name, content))) return;
   if (await attempt({ op: 'add_layer_tar', image: image.id, layer, name, content })) selection.go({ layer });
 }
 
