@@ -3,7 +3,6 @@
  * backslash, `\xNN` a control character or a byte that is not UTF-8. People type plain text.
  */
 export function byteText(typed: string): string {
-  // eslint-disable-next-line no-control-regex
   return typed.replace(/[\\\u0000-\u001f\u007f]/g, (c) => (c === '\\' ? '\\\\' : hex(c.charCodeAt(0))));
 }
 

@@ -25,7 +25,6 @@ export function asText(bytes: Uint8Array): string | null {
   if (bytes.includes(0)) return null;
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    // eslint-disable-next-line no-control-regex
     return /[\u0001-\u0008\u000b\u000e-\u001a\u001c-\u001f]/.test(text) ? null : text;
   } catch {
     return null;
