@@ -48,6 +48,24 @@ test('a dropped folder comes with its empty directories, and programs may run', 
   await expect(treeRow(page, '/app')).toHaveCount(0);
 });
 
+test('a file dropped on a row goes to that directory', async ({ page }) => {
+  await open(page, '#files?layer=1');
+  for (const [row, name] of [
+    ['/bin', 'one'],
+    ['/bin/show', 'two'],
+    ['/hello.txt', 'three'],
+  ] as const) {
+    await treeRow(page, row).evaluate((element, name) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File(['text'], name));
+      element.dispatchEvent(
+        new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }),
+      );
+    }, name);
+    await expect(treeRow(page, row === '/hello.txt' ? `/${name}` : `/bin/${name}`)).toBeVisible();
+  }
+});
+
 test('picked files', async ({ page }) => {
   await open(page, '#files?layer=2');
   await page
