@@ -17,6 +17,8 @@ export type Path = ByteText;
 export type ImageId = number;
 export type LayerId = number;
 export type SourceId = number;
+/** One opened file or folder; it may hold several images. */
+export type ArchiveId = number;
 /** `sha256:` and 64 hex digits. */
 export type Digest = string;
 export type Time = { seconds: number; nanos: number };
@@ -55,7 +57,11 @@ export type NewEntry =
   | { kind: 'fifo' }
   | { kind: 'char_device' | 'block_device'; major: number; minor: number };
 
-export type Compression = 'none' | 'gz1';
+/** `original`: the blob as it came, while the layer is not edited; then gz1, or none if it was a plain tar. */
+export type Compression = 'none' | 'gz1' | 'original';
+
+/** What is opened as an archive: one file (a tar, plain or packed), or the files of a folder by their paths. */
+export type ArchiveFiles = { content: ContentRef } | { files: { path: ByteText; content: ContentRef }[] };
 
 export type ConfigField =
   | { field: 'cmd' | 'entrypoint'; value: string[] | null }
@@ -74,6 +80,25 @@ export type Action =
   | { op: 'add_layer'; image: ImageId; layer: LayerId; name: string; position?: number }
   /** A layer from a tar (plain or gzip). Until it is edited, its bytes stay as they are. */
   | { op: 'add_layer_tar'; image: ImageId; layer: LayerId; name: string; content: ContentRef; position?: number }
+  /** Opens whatever was dropped: an OCI layout, a docker archive, both in one, or a bare layer. Its images get
+   *  the ids from `first_image` on, their layers those from `first_layer` on, in the order of the archive,
+   *  bottom first; the overview tells how many there are. Layers are read afterwards, in steps. */
+  | { op: 'open_archive'; archive: ArchiveId; name: string; from: ArchiveFiles; first_image: ImageId; first_layer: LayerId }
+  /** Takes an archive and its images out of the session. */
+  | { op: 'close_archive'; archive: ArchiveId }
+  /** Takes one image out of the session; its archive is then written without it. */
+  | { op: 'remove_image'; image: ImageId }
+  // Surgery. Each is one step of undo.
+  /** Takes a path, and all that is in it, out of every layer of the image: its entries, its whiteouts. */
+  | { op: 'remove_path'; image: ImageId; path: Path }
+  /** Merges the layers from `bottom` to `top` (neighbours, bottom first) into `bottom`: same view, one layer. */
+  | { op: 'squash_layers'; bottom: LayerId; top: LayerId }
+  /** Moves these paths of a layer, with all that is in them, into a new layer right above it. */
+  | { op: 'split_layer'; layer: LayerId; new_layer: LayerId; name: string; paths: Path[] }
+  /** Gives every entry of a layer one time: the operation's. */
+  | { op: 'strip_times'; layer: LayerId }
+  /** Writes a layer canonically from now on, and drops what only its original bytes had. */
+  | { op: 'normalise'; layer: LayerId }
   | { op: 'duplicate_layer'; layer: LayerId; copy: LayerId; name: string }
   | { op: 'remove_layer'; layer: LayerId }
   | { op: 'rename_layer'; layer: LayerId; name: string }
@@ -134,16 +159,47 @@ export type BlobState =
       segments_reused: number;
     };
 
+/** How far a layer that was opened is read. Until it is read its tree is empty. */
+export type ReadingView =
+  | { state: 'read' }
+  | { state: 'waiting' }
+  /** `unpacking` a gzip or zstd, then `indexing` its entries; bytes. */
+  | { state: 'working'; stage: 'unpacking' | 'indexing'; done: number; total: number }
+  /** Read as far as it could be; it cannot be edited. */
+  | { state: 'damaged'; message: string }
+  /** Its blob is not in the archive (`foreign`: to be had elsewhere); it cannot be edited. */
+  | { state: 'missing'; message: string; foreign: boolean };
+
+/** Where an opened layer comes from. */
+export interface LayerOrigin {
+  archive: ArchiveId;
+  /** Its node in the graph; null for a bare layer. */
+  node: number | null;
+  media_type: string;
+  packing: 'plain' | 'gzip' | 'zstd' | null; // null: missing
+  /** What the documents claim; null where none does. */
+  digest: Digest | null;
+  diff_id: Digest | null;
+  size: number;
+  annotations: Record<string, string>;
+}
+
 export interface LayerView {
   id: LayerId;
   name: string;
+  reading: ReadingView;
+  /** null for a layer that was made here. */
+  origin: LayerOrigin | null;
+  /** Is its blob written as it came, byte for byte? */
+  reused: boolean;
   /** Names in the tree, whiteouts and opaque directories apart. */
   entries: number;
   whiteouts: number;
   opaques: number;
   compression: Compression;
-  /** `gnu`, `pax` (a fraction of a second or an xattr makes it so), or `original`: the bytes it came with. */
-  format: 'gnu' | 'pax' | 'original';
+  /** `gnu`, `pax` (a fraction of a second or an xattr makes it so), `original`: the bytes it came with, or
+   *  `mixed`: edited entries among those that stayed as they came. */
+  format: 'gnu' | 'pax' | 'original' | 'mixed';
   history: { created_by: string | null; comment: string | null };
   /** Of a layer from a tar: what would be written otherwise once it is edited, a sentence each. */
   notes: string[];
@@ -154,6 +210,8 @@ export type DocumentName = 'config' | 'manifest' | 'index' | 'oci-layout' | 'man
 
 export interface ImageView {
   id: ImageId;
+  /** The archive it was opened from; null for an image made here. */
+  archive: ArchiveId | null;
   reference: Reference;
   config: {
     cmd: string[] | null;
@@ -176,9 +234,23 @@ export interface ImageView {
   archive_size: number | null;
 }
 
+export interface ArchiveView {
+  id: ArchiveId;
+  name: string;
+  /** What it was found to be. */
+  format: 'oci' | 'docker' | 'oci+docker' | 'layer';
+  images: ImageId[];
+  /** How many problems its documents have, by severity; the findings name them. */
+  errors: number;
+  warnings: number;
+  /** Does every blob come out as it came? */
+  untouched: boolean;
+}
+
 export interface Overview {
   /** Counts every apply, undo and redo. */
   revision: number;
+  archives: ArchiveView[];
   images: ImageView[];
   undo: string | null; // the label of what would be undone
   redo: string | null;
@@ -191,7 +263,7 @@ export type Kind = 'directory' | 'file' | 'symlink' | 'char_device' | 'block_dev
 /** What one layer says of one path. */
 export interface Cell {
   /** `implied`: no entry of this layer, only a directory on the way to one (never written by handroll). */
-  what: 'entry' | 'whiteout';
+  what: 'entry' | 'implied' | 'whiteout';
   kind: Kind | null; // null for a whiteout
   size: number; // bytes of a file, else 0
   mode: number;
@@ -267,6 +339,152 @@ export interface Finding {
   path: Path | null;
 }
 
+/** What `check` found. */
+export interface CheckFinding {
+  id: string; // docs/checks.md explains each
+  severity: 'error' | 'warning' | 'info';
+  message: string; // one sentence a beginner understands
+  place: {
+    image: ImageId | null;
+    layer: LayerId | null;
+    /** A node of the graph and an RFC 6901 pointer into its document. */
+    node: number | null;
+    pointer: string | null;
+    /** An entry of the layer's tar: its name as it stands there, and the byte where it begins. */
+    entry: ByteText | null;
+    path: Path | null;
+    offset: number | null;
+  };
+  clause: string; // "image-spec, layer.md, Whiteouts"
+  /** How runtimes read it, where they differ. */
+  runtimes: { runtime: string; reads: string }[];
+  /** What would mend it, to be applied; null where nothing can. */
+  fix: { label: string; action: Action } | null;
+}
+
+export interface Check {
+  /** null when it is done. */
+  progress: { done: number; total: number } | null;
+  findings: CheckFinding[];
+  /** More of the same id than are listed, by id. */
+  more: Record<string, number>;
+}
+
+/** The documents and blobs of an archive: index → manifest → config and layers. */
+export interface Graph {
+  nodes: GraphNode[];
+}
+
+export interface GraphNode {
+  node: number;
+  /** null for the roots: `index.json`, `manifest.json`. */
+  parent: number | null;
+  /** Where in the parent's document it is named (RFC 6901). */
+  pointer: string;
+  kind: 'index' | 'docker_manifest' | 'manifest' | 'config' | 'layer' | 'attestation' | 'other';
+  media_type: string;
+  /** As it is claimed; null for roots. */
+  digest: Digest | null;
+  size: number | null;
+  /** As its bytes give it; null when they are missing or not hashed yet. */
+  actual: Digest | null;
+  state: 'verified' | 'mismatch' | 'unverified' | 'missing' | 'foreign';
+  platform: string | null;
+  names: string[];
+  annotations: Record<string, string>;
+  image: ImageId | null;
+  layer: LayerId | null;
+  /** Is it written as it came? */
+  reused: boolean;
+  problems: number;
+}
+
+/** A document as it came, and as it would be written now. */
+export interface RawDocument {
+  /** The first MiB at most; `truncated` says so. Not UTF-8: shown with U+FFFD. */
+  text: string;
+  truncated: boolean;
+  digest: Digest;
+  size: number;
+  /** What it would be written as, if that is another text. */
+  now: { text: string; digest: Digest; size: number } | null;
+}
+
+/** A line of the configuration's history, the oldest first. */
+export interface HistoryRow {
+  created: string | null;
+  created_by: string | null;
+  comment: string | null;
+  author: string | null;
+  /** It made no layer. */
+  empty: boolean;
+  layer: LayerId | null;
+}
+
+/** What a layer does to those below it. */
+export interface LayerSummary {
+  added: number;
+  changed: number;
+  hidden: number; // names of lower layers that it hides
+  added_bytes: number;
+  changed_bytes: number;
+  /** Bytes of its own that a later layer hides. */
+  wasted_bytes: number;
+}
+
+export type BlockKind =
+  | 'header' | 'long_name' | 'pax_header' | 'pax_records' | 'global_header' | 'sparse_map'
+  | 'data' | 'end' | 'trailing';
+
+/** Blocks of 512 bytes that belong together, of a layer's tar as it came. */
+export interface BlockRun {
+  kind: BlockKind;
+  offset: number; // byte of the tar
+  blocks: number;
+  /** Bytes used in the last block; the rest is padding. */
+  used: number;
+  /** Where the entry begins that it belongs to; null for the end. */
+  entry: number | null;
+  /** The name of that entry. */
+  name: ByteText | null;
+  path: Path | null;
+  /** Where in the packed blob these bytes come from, roughly: [from, to); null for a plain tar. */
+  packed: [number, number] | null;
+}
+
+export interface Blocks {
+  /** Bytes of the tar. */
+  size: number;
+  /** Bytes of the blob. */
+  packed_size: number;
+  /** How many entries there are; `runs` are those of entries `from` and on. */
+  entries: number;
+  from: number;
+  runs: BlockRun[];
+}
+
+/** A field of a header block or a PAX record. */
+export interface BlockField {
+  name: string; // `uid`, `SCHILY.xattr.user.x`, …
+  offset: number; // byte of the tar
+  length: number;
+  value: string; // decoded
+  /** The attribute of the entry that it sets. */
+  attribute: 'path' | 'kind' | 'mode' | 'uid' | 'gid' | 'mtime' | 'size' | 'target' | 'device' | 'xattr' | null;
+  /** Another field says it instead. */
+  overridden: boolean;
+}
+
+/** A blob before and after what was done to an image. */
+export interface Change {
+  what: 'layer' | 'config' | 'manifest' | 'index';
+  layer: LayerId | null;
+  name: string;
+  before: { digest: Digest; size: number } | null;
+  after: { digest: Digest; size: number } | null; // null while it is not known, or if it is gone
+  state: 'reused' | 'changed' | 'new' | 'gone' | 'unknown';
+}
+
 // ---------------------------------------------------------------- questions
 
 /** Pure questions, answered by `Session.query`. */
@@ -281,7 +499,20 @@ export type Query =
   | { query: 'document'; image: ImageId; document: DocumentName }
   | { query: 'find'; image: ImageId; text: string; limit: number }
   | { query: 'preflight'; image: ImageId }
-  | { query: 'journal' };
+  | { query: 'journal' }
+  | { query: 'graph'; archive: ArchiveId }
+  | { query: 'raw'; archive: ArchiveId; node: number }
+  | { query: 'history'; image: ImageId }
+  /** Starts or goes on with the check of an image (its documents and its layers). Asked again until done. */
+  | { query: 'check'; image: ImageId }
+  | { query: 'summary'; layer: LayerId }
+  /** The blocks of the entries number `from` and on of the layer's tar, at most `limit` entries. */
+  | { query: 'blocks'; layer: LayerId; from: number; limit: number }
+  /** The number of the entry at a path; null if the tar has none. */
+  | { query: 'entry_of'; layer: LayerId; path: Path }
+  /** The header fields of the entry that begins at this byte. */
+  | { query: 'fields'; layer: LayerId; offset: number }
+  | { query: 'changes'; image: ImageId };
 
 export interface Answers {
   overview: Overview;
@@ -292,10 +523,23 @@ export interface Answers {
   find: Found[];
   preflight: Finding[];
   journal: { labels: string[]; done: number };
+  graph: Graph;
+  raw: RawDocument;
+  history: HistoryRow[];
+  check: Check;
+  summary: LayerSummary;
+  blocks: Blocks;
+  entry_of: number | null;
+  fields: BlockField[];
+  changes: Change[];
 }
 
 export type Export =
   | { export: 'image'; image: ImageId }
+  /** All of an opened archive, with what was changed; what was not is written as it came. */
+  | { export: 'archive'; archive: ArchiveId }
+  /** A blob of an opened archive as it came. */
+  | { export: 'node'; archive: ArchiveId; node: number }
   | { export: 'layer_tar'; layer: LayerId } // uncompressed: what the DiffID names
   | { export: 'layer_blob'; layer: LayerId } // as stored: what the digest names
   | { export: 'file'; layer: LayerId; path: Path }
@@ -312,6 +556,8 @@ export type Export =
  * set_open(image, path, open): void        expands or folds a directory's rows; not journaled
  * open_source(id: SourceId, file: File): void
  * read_ahead(content, budget): {done, total} | null   reads a tar before `add_layer_tar`; null: it can come
+ * open_ahead(from: ArchiveFiles, budget): {done, total} | null   indexes an archive before `open_archive`
+ * tar_bytes(layer, offset, length): Uint8Array     bytes of a layer's tar as it came
  * drop_read_ahead(): void
  * step(budget: number): boolean            does about `budget` KiB of pending work; true while some is left
  * content(layer, path, offset, length): Uint8Array
