@@ -6,6 +6,7 @@ pub mod config;
 pub mod created;
 pub mod manifest;
 pub mod archive;
+pub mod json;
 pub mod open;
 pub mod inspect;
 pub mod elf;
