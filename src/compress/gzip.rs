@@ -4,6 +4,12 @@
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
+use super::Progress;
+
+/// What a stream begins with: the two bytes of a member's magic, and deflate, the only method (RFC 1952,
+/// 2.3.1). Runtimes tell gzip by these three too.
+pub const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+
 /// Why a stream is not gzip, or is damaged. Offsets count compressed bytes from the stream's beginning.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GzipError {
@@ -91,15 +97,6 @@ pub enum GzipError {
     },
 }
 
-/// What one step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// How many bytes of the input were taken.
-    pub consumed: usize,
-    /// How many bytes of the output were filled.
-    pub written: usize,
-}
-
 /// Inflates a gzip stream, step by step, into buffers of the caller's.
 pub struct Gunzip {
     state: State,
@@ -113,7 +110,10 @@ pub struct Gunzip {
     /// A little-endian number whose bytes come one by one.
     number: u32,
     offset: u64,
+    members: u64,
     padding: u64,
+    /// What is wrong behind the output that was written last.
+    failed: Option<GzipError>,
 }
 
 /// What comes next. Counts are of bytes taken already, but for `Extra`.
@@ -156,13 +156,20 @@ impl Gunzip {
             length: 0,
             number: 0,
             offset: 0,
+            members: 1,
             padding: 0,
+            failed: None,
         }
     }
 
     /// How many compressed bytes were taken.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// How many members were begun.
+    pub fn members(&self) -> u64 {
+        self.members
     }
 
     /// How many zeros were found behind the last member. gzip(1) passes over them; image tools do not.
@@ -172,32 +179,53 @@ impl Gunzip {
 
     /// Takes from `input` and fills `output`, as far as both go. To be called again, with what was not
     /// consumed, for as long as it consumes or writes anything: output may be pending when no input is left.
+    /// An error comes when what was inflated before it is written.
     pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, GzipError> {
         let mut progress = Progress {
             consumed: 0,
             written: 0,
         };
+        let result = match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.run(input, output, &mut progress),
+        };
+        match result {
+            Err(error) => {
+                self.failed = Some(error.clone());
+                if progress.written > 0 {
+                    Ok(progress)
+                } else {
+                    Err(error)
+                }
+            }
+            Ok(()) => Ok(progress),
+        }
+    }
+
+    fn run(&mut self, input: &[u8], output: &mut [u8], progress: &mut Progress) -> Result<(), GzipError> {
         loop {
             let rest = &input[progress.consumed..];
             if self.state == State::Body {
-                let step = self.inflate(rest, &mut output[progress.written..])?;
-                progress.consumed += step.consumed;
-                progress.written += step.written;
-                if self.state == State::Body && (step.consumed, step.written) == (0, 0) {
-                    return Ok(progress);
+                let (consumed, written) = (progress.consumed, progress.written);
+                self.inflate(rest, &mut output[written..], progress)?;
+                if self.state == State::Body && (consumed, written) == (progress.consumed, progress.written) {
+                    return Ok(());
                 }
             } else if let Some(&byte) = rest.first() {
                 self.take(byte)?;
                 progress.consumed += 1;
                 self.offset += 1;
             } else {
-                return Ok(progress);
+                return Ok(());
             }
         }
     }
 
     /// Checks that the stream may end here.
     pub fn finish(&self) -> Result<(), GzipError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         let inside = match self.state {
             State::Between | State::Padding => return Ok(()),
             State::Body => "the compressed data",
@@ -210,8 +238,10 @@ impl Gunzip {
         })
     }
 
-    fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, GzipError> {
+    fn inflate(&mut self, input: &[u8], output: &mut [u8], progress: &mut Progress) -> Result<(), GzipError> {
         let result = inflate(&mut self.inflater, input, output, MZFlush::None);
+        progress.consumed += result.bytes_consumed;
+        progress.written += result.bytes_written;
         self.offset += result.bytes_consumed as u64;
         let written = &output[..result.bytes_written];
         self.crc.update(written);
@@ -222,10 +252,7 @@ impl Gunzip {
             Ok(_) | Err(MZError::Buf) => {}
             Err(_) => return Err(GzipError::Deflate { offset: self.offset }),
         }
-        Ok(Progress {
-            consumed: result.bytes_consumed,
-            written: result.bytes_written,
-        })
+        Ok(())
     }
 
     /// Takes one byte of what is not compressed data.
@@ -256,6 +283,7 @@ impl Gunzip {
 
     fn begin_member(&mut self) {
         self.state = State::Fixed(0);
+        self.members += 1;
         self.inflater.reset(DataFormat::Raw);
         self.header_crc.reset();
         self.crc.reset();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::manifest::{CONTAINERD_NAME, INDEX, MANIFEST, REF_NAME, blob_path};
 use super::open::{Files, OpenError};
-use crate::compress::inflate::{GZIP_MAGIC, InflateError, for_each_inflated, starts_with};
+use crate::compress::inflate::{InflateError, LIMIT, Packing, for_each_inflated};
 use crate::content::{Content, ContentError};
 use crate::digest::{Digest, Hasher, chain_id};
 
@@ -14,8 +14,6 @@ use crate::digest::{Digest, Hasher, chain_id};
 const DOCUMENT_LIMIT: u64 = 20 << 20;
 /// How deep an index may lie in an index. Digests make circles impossible, but not towers.
 const MAX_DEPTH: usize = 8;
-/// The first bytes of a Zstandard frame.
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Why no image could be read at all. What is wrong inside of one is said in its place.
 #[derive(Debug, thiserror::Error)]
@@ -401,36 +399,31 @@ fn diff_problem(seen: &Seen, expected: Option<&str>) -> Option<String> {
 
 fn look(content: &Content) -> Result<Seen, InspectError> {
     let digest = content.digest()?;
-    if starts_with(content, &GZIP_MAGIC)? {
-        let mut hasher = Hasher::new();
-        let inflated = for_each_inflated(content, |bytes| {
-            hasher.update(bytes);
-            Ok(())
-        });
-        let diff_id = match inflated {
-            Ok(()) => Ok(hasher.finish()),
-            Err(InflateError::Content(error)) => return Err(error.into()),
-            Err(error) => Err(error.to_string()),
-        };
-        return Ok(Seen {
-            digest,
-            diff_id,
-            media_type: super::manifest::LAYER_GZIP,
-        });
-    }
-    if starts_with(content, &ZSTD_MAGIC)? {
-        return Ok(Seen {
-            digest,
-            diff_id: Err(
-                "compressed with zstd, which handroll doesn't read yet: its DiffID isn't checked".to_owned(),
-            ),
-            media_type: "application/vnd.oci.image.layer.v1.tar+zstd",
-        });
-    }
+    let media_type = match Packing::of(content)? {
+        Packing::Plain => {
+            return Ok(Seen {
+                digest,
+                diff_id: Ok(digest),
+                media_type: super::manifest::LAYER_TAR,
+            });
+        }
+        Packing::Gzip => super::manifest::LAYER_GZIP,
+        Packing::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+    };
+    let mut hasher = Hasher::new();
+    let inflated = for_each_inflated(content, LIMIT, |bytes| {
+        hasher.update(bytes);
+        Ok(())
+    });
+    let diff_id = match inflated {
+        Ok(()) => Ok(hasher.finish()),
+        Err(InflateError::Content(error)) => return Err(error.into()),
+        Err(error) => Err(error.to_string()),
+    };
     Ok(Seen {
         digest,
-        diff_id: Ok(digest),
-        media_type: super::manifest::LAYER_TAR,
+        diff_id,
+        media_type,
     })
 }
 

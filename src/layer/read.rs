@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::compress::inflate::{GZIP_MAGIC, Inflate, InflateError, keep, starts_with};
+use crate::compress::inflate::{Inflate, InflateError, LIMIT, Packing};
 use crate::content::{Content, ContentError, Scratch, ScratchSpace};
 use crate::tar::{Entries, Entry, ReadType, TarError};
 use crate::text::escape;
@@ -59,6 +59,8 @@ impl ReadError {
         match self {
             Self::Tar(_) => "bad_tar",
             Self::Inflate(InflateError::Gzip(_)) => "bad_gzip",
+            Self::Inflate(InflateError::Zstd(_)) => "bad_zstd",
+            Self::Inflate(InflateError::TooLarge { .. }) => "too_large",
             Self::Inflate(InflateError::Content(_)) | Self::Content(_) => "content_unreadable",
             _ => "bad_layer",
         }
@@ -72,7 +74,7 @@ pub fn read_tar(tar: &Content) -> Result<ReadTar, ReadError> {
     reader.finish()
 }
 
-/// The work of reading a tar, plain or gzip, as a layer, in small steps. Dropping it drops the work.
+/// The work of reading a tar, plain, gzip or zstd, as a layer, in small steps. Dropping it drops the work.
 pub struct ReadJob(Stage);
 
 enum Stage {
@@ -90,7 +92,7 @@ enum Stage {
 
 /// How far reading is.
 pub enum Reading {
-    /// Bytes that were passed, and how many there are: of the gzip first, then of the tar.
+    /// Bytes that were passed, and how many there are: of what is compressed first, then of the tar.
     Working {
         /// Bytes passed.
         done: u64,
@@ -105,12 +107,12 @@ pub enum Reading {
 const ENTRY_COST: u64 = 2048;
 
 impl ReadJob {
-    /// The work for `tar`. What it inflates to, if it is a gzip, is kept in scratch.
+    /// The work for `tar`. What it inflates to, if it is compressed, is kept in scratch.
     pub fn new(tar: &Content, space: &dyn ScratchSpace) -> Result<Self, ReadError> {
-        if !starts_with(tar, &GZIP_MAGIC)? {
+        if Packing::of(tar)? == Packing::Plain {
             return Ok(Self(Stage::reading(tar.clone())));
         }
-        let (inflate, scratch) = (Inflate::new(tar), space.create()?);
+        let (inflate, scratch) = (Inflate::new(tar, LIMIT)?, space.create()?);
         Ok(Self(Stage::Inflating {
             inflate,
             size: tar.len(),
@@ -124,12 +126,12 @@ impl ReadJob {
         while spent < budget {
             match &mut self.0 {
                 Stage::Inflating { inflate, scratch, .. } => {
-                    let before = scratch.len();
-                    if !inflate.step(|bytes| keep(&**scratch, bytes))? {
+                    let before = inflate.written() + inflate.offset();
+                    if !inflate.step(|bytes| scratch.append(bytes).map(drop))? {
                         self.0 = Stage::reading(Content::whole(scratch.clone()));
                         continue;
                     }
-                    spent += scratch.len() - before + 1;
+                    spent += inflate.written() + inflate.offset() - before;
                 }
                 Stage::Reading { entries, reader, tar } => match entries.next() {
                     Some(entry) => {

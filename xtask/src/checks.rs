@@ -102,6 +102,7 @@ const RUST_PROGRAMS: &[Need] = &[
     need("setfattr", "attr"),
     need("tar", "tar"),
     need("gzip", "gzip"),
+    need("zstd", "zstd"),
     need("python3", "python3"),
 ];
 
