@@ -1,7 +1,10 @@
-/** Loads a part of the page once: when it is first asked for, or when the page has been idle for a while. */
-export function later<T>(load: () => Promise<T>, idle = 1500): () => Promise<T> {
+/** Loads a part of the page once, when it is first asked for. A load that failed, as without a network, is
+ *  tried again when it is asked for again. */
+export function later<T>(load: () => Promise<T>): () => Promise<T> {
   let promise: Promise<T> | null = null;
-  const once = () => (promise ??= load());
-  if (typeof window !== 'undefined') setTimeout(() => void once().catch(() => (promise = null)), idle);
-  return once;
+  return () =>
+    (promise ??= load().catch((error: unknown) => {
+      promise = null;
+      throw error;
+    }));
 }

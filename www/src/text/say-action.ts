@@ -47,6 +47,22 @@ export function sayAction(action: Action): string {
       return 'The layers changed places.';
     case 'create_image':
       return 'A new image.';
+    case 'open_archive':
+      return `${action.name} opened.`;
+    case 'close_archive':
+      return 'An archive closed.';
+    case 'remove_image':
+      return 'An image removed.';
+    case 'remove_path':
+      return `${nameOf(action.path)} removed from every layer.`;
+    case 'squash_layers':
+      return 'Layers squashed into one.';
+    case 'split_layer':
+      return `A layer split; ${action.name} is new.`;
+    case 'strip_times':
+      return 'One time for a whole layer.';
+    case 'normalise':
+      return 'A layer normalised.';
     case 'group':
       return `${action.label.slice(0, 1).toUpperCase()}${action.label.slice(1)}.`;
   }

@@ -1,0 +1,25 @@
+/**
+ * The parts of the page that are not needed at first paint: fetched when they are first asked for, or one
+ * after the other when the page has come to rest, so that a first look at them does not wait.
+ */
+import { later } from '../lib/later';
+
+export const parts = {
+  runsAs: later(() => import('./layers/RunsAs.svelte')),
+  layerSettings: later(() => import('./layers/LayerSettings.svelte')),
+  files: later(() => import('./files/FilesView.svelte')),
+  sheetTable: later(() => import('./stage/SheetTable.svelte')),
+  documents: later(() => import('./documents/DocumentsView.svelte')),
+  hex: later(() => import('./inspector/HexView.svelte')),
+  modeBoxes: later(() => import('./inspector/ModeBoxes.svelte')),
+  xattrs: later(() => import('./inspector/Xattrs.svelte')),
+  download: later(() => import('./download/DownloadSheet.svelte')),
+  keys: later(() => import('./shell/KeySheet.svelte')),
+  crash: later(() => import('./shell/CrashDialog.svelte')),
+  takeFiles: later(() => import('../state/take-files')),
+};
+
+/** Fetches what is not here yet, one after the other. */
+export async function fetchAll(): Promise<void> {
+  for (const part of Object.values(parts)) await part().catch(() => null);
+}
