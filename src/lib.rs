@@ -9,6 +9,7 @@ pub mod digest;
 pub mod content;
 pub mod scratch;
 pub mod text;
+mod base64;
 pub mod tree;
 pub mod tar;
 pub mod compress;

@@ -8,10 +8,10 @@ use crate::content::{Content, Source};
 use crate::text::escape;
 use crate::tree::{Directory, Ino, Inode, Node, Time, Tree};
 
-use super::base64;
 use super::operation::{
     Action, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry, Operation, SourceId,
 };
+use crate::base64;
 
 /// The operation that adds to an image a layer with what `tree` holds. `open` is handed each source that holds
 /// a file's bytes and gives the id under which the workbench knows it.

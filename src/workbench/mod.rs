@@ -3,7 +3,6 @@
 //! clock, no user and no files but the sources it is handed.
 
 mod apply;
-mod base64;
 mod blobs;
 mod error;
 mod export;
@@ -29,6 +28,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use crate::base64;
 use crate::content::{Content, ContentError, ScratchSpace, Source};
 use crate::image::archive::{self, Documents, LayerBlob};
 use crate::layer::{Blob, DeflateTask, Layer, LayerError, Note, ReadJob, Reading, SegmentCache, Task};

@@ -5,9 +5,9 @@ use crate::image::config::{ConfigField, Platform};
 use crate::tree::{Node, TreePath};
 
 use super::Workbench;
-use super::base64;
 use super::error::WorkbenchError;
 use super::operation::{Action, Attributes, ContentRef, ImageId, LayerId, NewEntry};
+use crate::base64;
 
 /// Where the sample's program stands.
 const PROGRAM: &str = "/bin/show";

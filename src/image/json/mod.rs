@@ -16,6 +16,7 @@ mod parse;
 use std::sync::Arc;
 
 pub use edit::{EditError, Edits, Item, Value};
+pub(crate) use node::escape_step;
 pub use node::{Kind, Node};
 
 /// The largest document that is read: what containerd takes.

@@ -1,0 +1,126 @@
+//! Docker's lists: `manifest.json` of `docker save`, and what it wrote before: `repositories` and a directory
+//! for each layer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::walk::{Class, NewLink, Target, Walk, text_of};
+use super::{Claim, DockerEntry, NodeId, NodeKind, Role};
+use crate::image::json::{Document, Kind, Node, escape_step};
+
+/// The most layers that one image of old may have: Docker took 127.
+const CHAIN_LIMIT: usize = 512;
+
+/// `manifest.json`: a list of images, each with the paths of its configuration and its layers.
+pub(super) fn list(walk: &mut Walk, id: NodeId, document: &Document) {
+    let Some(root) = document.root() else { return };
+    for (number, image) in root.elements().enumerate() {
+        let config = image.field("Config").and_then(|config| {
+            let path = config.as_str()?;
+            let pointer = format!("/{number}/Config");
+            let link = NewLink::path(id, pointer, Role::Config, claim(&path, true));
+            walk.link(link, target(&path, Class::Config, NodeKind::Config))
+        });
+        let layers = image.field("Layers");
+        let layers = layers.iter().flat_map(Node::elements).enumerate();
+        let layers = layers.filter_map(|(layer, value)| {
+            let path = value.as_str()?;
+            let pointer = format!("/{number}/Layers/{layer}");
+            let link = NewLink::path(id, pointer, Role::Layer(layer), claim(&path, false));
+            walk.link(link, target(&path, Class::Layer, NodeKind::Layer))
+        });
+        let layers = layers.collect();
+        let tags = image.field("RepoTags");
+        let tags = tags.iter().flat_map(Node::elements);
+        let tags = tags.filter_map(|tag| Some(tag.as_str()?.into_owned())).collect();
+        walk.catalog.docker.push(DockerEntry { config, layers, tags });
+    }
+}
+
+fn target(path: &str, class: Class, kind: NodeKind) -> Target {
+    Target {
+        class,
+        kind,
+        path: path.as_bytes().to_vec(),
+        depth: 0,
+    }
+}
+
+/// The digest that a file is named by: a blob's in a layout, a configuration's `<digest>.json`.
+fn claim(path: &str, is_config: bool) -> Option<Claim> {
+    let hex = match path.strip_prefix("blobs/sha256/") {
+        Some(hex) => hex,
+        None if is_config => path.strip_suffix(".json")?,
+        None => return None,
+    };
+    let claim = Claim::new(format!("sha256:{hex}"));
+    claim.sha256().is_some().then_some(claim)
+}
+
+/// `repositories`: names, tags, and the id of the topmost layer of each. Layers name their parents.
+pub(super) fn repositories(walk: &mut Walk, id: NodeId, document: &Document) {
+    let Some(root) = document.root() else { return };
+    let mut tops: Vec<(String, String, Vec<String>)> = Vec::new();
+    for repository in root.children().filter(|value| value.kind() == Kind::Object) {
+        let name = repository.key().unwrap_or_default();
+        for tag in repository.children() {
+            let (Some(key), Some(top)) = (tag.key(), tag.as_str()) else {
+                continue;
+            };
+            let text = format!("{name}:{key}");
+            match tops.iter_mut().find(|(_, known, _)| *known == top) {
+                Some((.., names)) => names.push(text),
+                None => {
+                    let pointer = format!("/{}/{}", escape_step(&name), escape_step(&key));
+                    tops.push((pointer, top.into_owned(), vec![text]));
+                }
+            }
+        }
+    }
+    let mut parents = Parents::default();
+    for (pointer, top, tags) in tops {
+        let mut layers = Vec::new();
+        for layer in parents.chain(walk, &top) {
+            let path = format!("{layer}/layer.tar");
+            let role = Role::Layer(layers.len());
+            let link = NewLink::path(id, pointer.clone(), role, None);
+            layers.extend(walk.link(link, target(&path, Class::Layer, NodeKind::Layer)));
+        }
+        let link = NewLink::path(id, pointer, Role::Config, None);
+        let config = walk.link(
+            link,
+            target(&format!("{top}/json"), Class::Config, NodeKind::Config),
+        );
+        walk.catalog.docker.push(DockerEntry { config, layers, tags });
+    }
+}
+
+/// Which layer each layer stands on, by its `<id>/json`.
+#[derive(Default)]
+struct Parents(BTreeMap<String, Option<String>>);
+
+impl Parents {
+    fn of(&mut self, walk: &mut Walk, layer: &str) -> Option<String> {
+        if let Some(parent) = self.0.get(layer) {
+            return parent.clone();
+        }
+        let document = walk.small_document(&format!("{layer}/json"));
+        let parent = document.and_then(|document| text_of(document.root()?, "parent"));
+        self.0.insert(layer.to_owned(), parent.clone());
+        parent
+    }
+
+    /// The layers from the bottom up to this one. Ends at a parent that is not there, and at a circle.
+    fn chain(&mut self, walk: &mut Walk, top: &str) -> Vec<String> {
+        let (mut layers, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut next = Some(top.to_owned());
+        while let Some(layer) = next
+            && layers.len() < CHAIN_LIMIT
+            && seen.insert(layer.clone())
+        {
+            next = self.of(walk, &layer);
+            layers.push(layer);
+        }
+        layers.reverse();
+        layers
+    }
+}

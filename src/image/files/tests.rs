@@ -1,0 +1,225 @@
+//! Files of tars of all kinds, and links in them.
+
+use super::*;
+use crate::content::ScratchSpace;
+use crate::scratch::MemorySpace;
+
+/// One entry of a ustar tar: its path, its type flag, and what is in it or what it leads to.
+pub(crate) fn tar(entries: &[(&str, u8, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (path, flag, content) in entries {
+        let mut header = ::tar::Header::new_ustar();
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(::tar::EntryType::new(*flag));
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        let is_file = *flag == b'0';
+        header.set_size(if is_file { content.len() as u64 } else { 0 });
+        if !is_file {
+            header.as_old_mut().linkname[..content.len()].copy_from_slice(content);
+        }
+        header.set_cksum();
+        out.extend_from_slice(header.as_bytes());
+        if is_file {
+            out.extend_from_slice(content);
+            out.resize(out.len().next_multiple_of(512), 0);
+        }
+    }
+    out.resize(out.len() + 1024, 0);
+    out
+}
+
+fn index(bytes: &[u8]) -> Result<Indexed, FilesError> {
+    IndexJob::new(&Content::inline(bytes), &MemorySpace)?.run()
+}
+
+fn text(files: &Files, path: &str) -> String {
+    match files.find(path.as_bytes()) {
+        Lookup::Found(found) => String::from_utf8(found.content.read_all(100).unwrap()).unwrap(),
+        Lookup::Missing => "missing".to_owned(),
+        Lookup::Circle => "circle".to_owned(),
+    }
+}
+
+#[test]
+fn links_are_followed_inside() {
+    let files = index(&tar(&[
+        ("one/layer.tar", b'0', b"one"),
+        ("two/layer.tar", b'2', b"../one/layer.tar"),
+        ("three/layer.tar", b'2', b"../two/layer.tar"),
+        ("hard", b'1', b"./one/layer.tar"),
+        ("out", b'2', b"../../one/layer.tar"),
+        ("absolute", b'2', b"/one/layer.tar"),
+        ("directory", b'2', b"one"),
+        ("nowhere", b'2', b"gone"),
+        ("a", b'2', b"b"),
+        ("b", b'2', b"a"),
+        ("grows", b'2', b"grows/grows"),
+    ]))
+    .unwrap()
+    .files;
+    for path in [
+        "one/layer.tar",
+        "./one//layer.tar",
+        "two/layer.tar",
+        "three/layer.tar",
+        "hard",
+        "out",
+        "absolute",
+        "directory/layer.tar",
+    ] {
+        assert_eq!(text(&files, path), "one", "{path}");
+    }
+    for (path, expected) in [
+        ("nowhere", "missing"),
+        ("a", "circle"),
+        ("grows", "circle"),
+        ("one", "missing"),
+        ("", "missing"),
+    ] {
+        assert_eq!(text(&files, path), expected, "{path}");
+    }
+    let Lookup::Found(found) = files.find(b"three/layer.tar") else {
+        panic!("it is there");
+    };
+    assert_eq!(
+        (&found.path[..], found.offset, found.via),
+        (&b"one/layer.tar"[..], Some(0), Some(Via::Symlink))
+    );
+}
+
+#[test]
+fn paths_are_cleaned() {
+    for (path, cleaned) in [
+        ("./a//b/", "a/b"),
+        ("/a/../b", "b"),
+        ("../../a", "a"),
+        ("x/../../y", "y"),
+    ] {
+        assert_eq!(clean(path.as_bytes()), cleaned.as_bytes());
+    }
+}
+
+#[test]
+fn of_two_files_the_last_is_taken() {
+    let files = index(&tar(&[("x", b'0', b"first"), ("./x", b'0', b"last")]))
+        .unwrap()
+        .files;
+    assert_eq!(text(&files, "x"), "last");
+    let duplicate = Fault::Duplicate {
+        path: b"x".to_vec(),
+        first: Some(0),
+        last: Some(1024),
+    };
+    assert_eq!(files.faults(), (&[duplicate][..], 0));
+}
+
+#[test]
+fn what_stands_before_damage_is_there() {
+    let good = tar(&[("a", b'0', b"one"), ("b", b'0', &[7; 2000])]);
+    for end in 0..good.len() {
+        match index(&good[..end]) {
+            Err(_) => assert!(end < 512, "{end}"),
+            Ok(indexed) => {
+                assert_eq!(
+                    text(&indexed.files, "a"),
+                    if end < 515 { "missing" } else { "one" }
+                );
+                // Padding and the zeros at the end are not missed.
+                let whole = (515..=1024).contains(&end) || end >= 1536 + 2000;
+                assert_eq!(indexed.files.faults().0.is_empty(), whole, "{end}");
+            }
+        }
+    }
+    // The same in gzip, cut anywhere: whatever could be inflated.
+    let packed = gzip(&good);
+    for end in 1..packed.len() {
+        if let Ok(indexed) = index(&packed[..end]) {
+            assert!(!indexed.files.faults().0.is_empty());
+            assert_eq!(indexed.packing, Packing::Gzip);
+        }
+    }
+    assert_eq!(text(&index(&packed).unwrap().files, "a"), "one");
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = crate::compress::gz1::HEADER.to_vec();
+    let mut deflater = crate::compress::gz1::SegmentDeflater::new();
+    deflater.push(bytes, &mut out);
+    let sum = deflater.finish(&mut out);
+    out.extend_from_slice(&sum.trailer());
+    out
+}
+
+#[test]
+fn what_is_no_tar_is_an_error() {
+    assert!(matches!(index(b""), Err(FilesError::Empty)));
+    for bytes in [&b"hello"[..], &[7; 2048], b"{\"schemaVersion\":2}"] {
+        assert!(matches!(index(bytes), Err(FilesError::Tar(_))));
+    }
+    // An empty tar is one.
+    let empty = index(&[0; 1024]).unwrap();
+    assert!(empty.files.is_empty() && empty.entries == 0);
+}
+
+#[test]
+fn the_directory_that_holds_all() {
+    let common = |paths: &[&str]| {
+        let mut files = Files::new();
+        for path in paths {
+            files.file(path.as_bytes(), Content::inline(&b""[..]));
+        }
+        let common = files.common_directory();
+        let below = files.below(&common);
+        let paths = below
+            .paths()
+            .map(|path| String::from_utf8_lossy(path).into_owned());
+        (String::from_utf8(common).unwrap(), paths.collect::<Vec<_>>())
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        common(&["i/x/a", "i/x/b", "._i"]),
+        ("i/x/".to_owned(), names(&["a", "b"]))
+    );
+    assert_eq!(common(&["i/a", "i/b/c"]), ("i/".to_owned(), names(&["a", "b/c"])));
+    assert_eq!(common(&["ia/x", "ib/x"]).0, "");
+    assert_eq!(common(&["a", "b/c"]).0, "");
+    assert_eq!(common(&[]).0, "");
+}
+
+#[test]
+fn limits_hold() {
+    let mut files = Files::new();
+    files.file(&[b'x'; PATH_LIMIT + 1], Content::inline(&b""[..]));
+    assert!(files.is_empty());
+    assert!(matches!(files.faults().0, [Fault::LongPath { length: 4097, .. }]));
+    for number in 0..FILE_LIMIT + 10 {
+        files.file(format!("f{number}").as_bytes(), Content::inline(&b""[..]));
+    }
+    files.file(b"index.json", Content::inline(&b"late"[..]));
+    assert_eq!(files.len(), FILE_LIMIT + 1);
+    assert_eq!(text(&files, "index.json"), "late");
+    assert_eq!(files.faults().0.len(), 2);
+}
+
+#[test]
+fn work_can_be_done_in_the_smallest_steps() {
+    let good = gzip(&tar(&[("a", b'0', b"one"), ("b", b'0', b"two")]));
+    let space: &dyn ScratchSpace = &MemorySpace;
+    let mut job = IndexJob::new(&Content::inline(good), space).unwrap();
+    let mut stages = Vec::new();
+    let indexed = loop {
+        match job.step(1).unwrap() {
+            Indexing::Working { stage, done, total } => {
+                assert!(done <= total);
+                stages.push(stage);
+            }
+            Indexing::Done(indexed) => break indexed,
+        }
+    };
+    stages.dedup();
+    assert_eq!(stages, [Stage::Unpacking, Stage::Indexing]);
+    assert_eq!(indexed.files.len(), 2);
+}
