@@ -12,13 +12,23 @@ use crate::tools;
 use crate::wasm_target::{self, TARGET};
 
 /// The features that every browser of the last years has, and that the compiler therefore uses.
-const FEATURES: [&str; 6] = [
+const FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
     "--enable-sign-ext",
     "--enable-mutable-globals",
     "--enable-reference-types",
     "--enable-multivalue",
+    "--enable-simd",
+];
+
+/// How the core is made small. What counts is its size as gzip sends it, so functions are not inlined into their
+/// one caller unless they are tiny (a huge function's locals have numbers of two bytes), and instances of one
+/// generic function stand side by side, inside gzip's window.
+const SMALL: [&str; 3] = [
+    "-Oz",
+    "--one-caller-inline-max-function-size=20",
+    "--reorder-functions-by-name",
 ];
 
 /// Where the page imports the core from. It lies among the page's sources because there
@@ -51,6 +61,8 @@ pub fn build(places: &Places) -> Outcome {
         compiled.clone(),
         places.root.join("Cargo.lock"),
         places.www().join("package-lock.json"),
+        // The options below.
+        places.root.join("xtask/src/wasm.rs"),
     ];
     let stamp = Stamp::of(places, "core", &inputs, &[])?;
     if stamp.is_current() && package.join("core_bg.wasm").is_file() {
@@ -65,7 +77,7 @@ pub fn build(places: &Places) -> Outcome {
         .arg(&compiled))?;
     let wasm = bound.join("core_bg.wasm");
     run(Command::new(page::modules(places).join(".bin/wasm-opt"))
-        .arg("-Oz")
+        .args(SMALL)
         .args(FEATURES)
         .arg(&wasm)
         .arg("-o")
