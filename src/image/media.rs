@@ -1,8 +1,8 @@
 //! Media types: what a descriptor says that a blob is (image-spec, media-types.md), and Docker's names for the
 //! same things.
 
-use super::files::Packing;
 use super::manifest;
+use crate::compress::inflate::Packing;
 
 /// The media type of `{}`, which stands where something is required and nothing is meant (manifest.md,
 /// "Guidance for an Empty Descriptor").

@@ -16,11 +16,12 @@ mod open;
 mod problem;
 mod walk;
 
+use crate::compress::inflate::Packing;
 use crate::content::Content;
 use crate::digest::Digest;
 
 use super::config::Platform;
-use super::files::{Files, Packing};
+use super::files::Files;
 use super::json;
 
 pub use claim::{Claim, ClaimFault};

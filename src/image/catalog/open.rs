@@ -3,8 +3,9 @@
 
 use super::walk::Walk;
 use super::{Catalog, Format};
+use crate::compress::inflate::Packing;
 use crate::content::{Content, ScratchSpace};
-use crate::image::files::{Files, FilesError, IndexJob, Indexed, Indexing, Packing, Stage};
+use crate::image::files::{Files, FilesError, IndexJob, Indexed, Indexing, Stage};
 use crate::image::json::{Document, Kind, SIZE_LIMIT};
 
 /// Why there is nothing to show at all. All else is a problem in the catalog.

@@ -8,10 +8,11 @@ use super::{
     Catalog, Claim, DEPTH_LIMIT, DOCUMENTS_LIMIT, Format, LINKS_LIMIT, Link, LinkId, Node, NodeId, NodeKind,
     PROBLEMS_LIMIT, Role, State, docker, images,
 };
+use crate::compress::inflate::Packing;
 use crate::content::Content;
 use crate::digest::Digest;
 use crate::image::config::Platform;
-use crate::image::files::{Files, Lookup, Packing, Via};
+use crate::image::files::{Files, Lookup, Via};
 use crate::image::json::{self, Document, Kind};
 use crate::image::media::{self, Media};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ENTRY_LIMIT, Fault, Files, What, clean};
-use crate::compress::inflate::{GZIP_MAGIC, Inflate, InflateError, keep, starts_with};
+use crate::compress::inflate::{Inflate, InflateError, LIMIT, Packing};
 use crate::content::{Content, ContentError, Scratch, ScratchSpace};
 use crate::tar::{Entries, ReadType, TarError};
 
@@ -22,38 +22,6 @@ pub enum FilesError {
     /// It has no bytes.
     #[error("this file is empty")]
     Empty,
-}
-
-/// How some bytes are packed, told by how they begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names of the formats")]
-pub enum Packing {
-    Plain,
-    Gzip,
-    Zstd,
-}
-
-impl Packing {
-    /// How a content is packed.
-    pub fn of(content: &Content) -> Result<Self, ContentError> {
-        const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-        if starts_with(content, &GZIP_MAGIC)? {
-            return Ok(Self::Gzip);
-        }
-        Ok(match starts_with(content, &ZSTD_MAGIC)? {
-            true => Self::Zstd,
-            false => Self::Plain,
-        })
-    }
-
-    /// `plain`, `gzip` or `zstd`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-        }
-    }
 }
 
 /// The work of indexing a tar. Dropping it drops the work.
@@ -129,12 +97,12 @@ impl IndexJob {
         }
         let packing = Packing::of(archive)?;
         let stage = match packing {
-            Packing::Gzip => Work::Inflating {
-                inflate: Inflate::new(archive),
+            Packing::Plain => Work::Indexing(Reader::new(archive.clone(), None)),
+            Packing::Gzip | Packing::Zstd => Work::Inflating {
+                inflate: Inflate::new(archive, LIMIT)?,
                 size: archive.len(),
                 scratch: space.create()?,
             },
-            _ => Work::Indexing(Reader::new(archive.clone(), None)),
         };
         Ok(Self { stage, packing })
     }
@@ -146,7 +114,7 @@ impl IndexJob {
             match &mut self.stage {
                 Work::Inflating { inflate, scratch, .. } => {
                     let before = scratch.len();
-                    let damage = match inflate.step(|bytes| keep(&**scratch, bytes)) {
+                    let damage = match inflate.step(|bytes| scratch.append(bytes).map(drop)) {
                         Ok(true) => {
                             spent += scratch.len() - before + 1;
                             continue;

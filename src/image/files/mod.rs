@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::content::Content;
 
-pub use index::{FilesError, IndexJob, Indexed, Indexing, Packing, Stage};
+pub use index::{FilesError, IndexJob, Indexed, Indexing, Stage};
 
 /// The most files of an archive whose places are kept. An image has some dozens; what has more is a layer.
 pub const FILE_LIMIT: usize = 1 << 18;

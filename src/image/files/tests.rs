@@ -1,6 +1,7 @@
 //! Files of tars of all kinds, and links in them.
 
 use super::*;
+use crate::compress::inflate::Packing;
 use crate::content::ScratchSpace;
 use crate::scratch::MemorySpace;
 
