@@ -5,6 +5,7 @@
 //! long as some content refers to it. A [`Scratch`] is a source that the core itself fills: a spill file.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::digest::{Digest, Hasher};
 
@@ -71,6 +72,12 @@ pub trait Scratch: Source {
 pub trait ScratchSpace: Send + Sync {
     /// A new, empty scratch.
     fn create(&self) -> Result<Arc<dyn Scratch>, ContentError>;
+}
+
+/// An id for a source that the core makes itself: hosts count theirs up from the bottom, these stand far above.
+pub(crate) fn own_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// How many bytes of `left` are read at once: at most [`WINDOW`]. Computed in 64 bits, since a browser's `usize`

@@ -1,15 +1,11 @@
 //! Scratch in memory, for hosts that have nothing better.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
-use crate::content::{ContentError, Scratch, ScratchSpace, Source};
+use crate::content::{ContentError, Scratch, ScratchSpace, Source, own_id};
 
 /// The most bytes that one scratch takes: what an address space of 32 bits can bear.
 const LIMIT: u64 = 1 << 30;
-
-/// The ids of hosts' sources count up from the bottom; those of memory stand far above them.
-static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
 
 /// Scratches in memory, a GiB each at most.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,7 +14,7 @@ pub struct MemorySpace;
 impl ScratchSpace for MemorySpace {
     fn create(&self) -> Result<Arc<dyn Scratch>, ContentError> {
         Ok(Arc::new(Memory {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: own_id(),
             bytes: RwLock::default(),
         }))
     }

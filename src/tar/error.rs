@@ -1,6 +1,7 @@
 //! What can be wrong with a tar. Offsets count bytes from its beginning, uncompressed.
 
 use super::pax::RecordError;
+use super::sparse::SparseError;
 use crate::content::ContentError;
 
 /// Why a tar cannot be read, or not further.
@@ -85,14 +86,24 @@ pub enum TarError {
         /// Where the header begins.
         offset: u64,
     },
-    /// A sparse file.
-    #[error("`{name}`, at byte {offset}, is a sparse entry ({form}), and these cannot be read yet")]
+    /// A sparse file whose map makes no file.
+    #[error("the sparse map of the tar entry at byte {offset} cannot be followed: {reason}")]
     Sparse {
-        /// Its name, escaped.
-        name: String,
-        /// Where the entry's first header begins.
+        /// Where the entry's header begins, or the record that is wrong.
         offset: u64,
-        /// Which way of being sparse.
-        form: &'static str,
+        /// What is wrong.
+        reason: SparseError,
+    },
+    /// Global headers that say unreasonably much.
+    #[error(
+        "the global tar headers up to byte {offset} have {length} bytes of records; at most {limit} are taken"
+    )]
+    Globals {
+        /// Where the last of them begins.
+        offset: u64,
+        /// How many bytes they have together.
+        length: u64,
+        /// How many are taken.
+        limit: u64,
     },
 }

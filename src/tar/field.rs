@@ -57,6 +57,23 @@ pub(super) fn number(field: &[u8]) -> Option<i128> {
     })
 }
 
+/// Whether a field is a number to those who are strict: Go and Python take blanks around octal digits and
+/// nothing else before a NUL.
+pub(super) fn is_strict(field: &[u8]) -> bool {
+    if field.first().is_some_and(|first| first & 0x80 != 0) {
+        return true;
+    }
+    let is_blank = |byte: &u8| matches!(byte, b' ' | 0);
+    let start = field
+        .iter()
+        .position(|byte| !is_blank(byte))
+        .unwrap_or(field.len());
+    let text = field[start..].split(|&byte| byte == 0).next().unwrap_or_default();
+    text.trim_ascii_end()
+        .iter()
+        .all(|byte| matches!(byte, b'0'..=b'7'))
+}
+
 /// The largest number that a field of 12 bytes takes in octal.
 pub(super) const MAX_OCTAL_12: u64 = (1 << 33) - 1;
 
@@ -82,6 +99,14 @@ mod tests {
             (b"", None),
         ] {
             assert_eq!(number(field), expected, "{field:?}");
+        }
+        for (field, strict) in [
+            (&b" \0644 \0"[..], true),
+            (b"644\0junk", true),
+            (b"644 junk", false),
+            (b"\xffabc", true),
+        ] {
+            assert_eq!(is_strict(field), strict, "{field:?}");
         }
     }
 

@@ -8,13 +8,19 @@
 mod error;
 mod field;
 mod header;
+mod oddity;
 pub mod pax;
+mod raw;
 mod read;
+mod records;
+mod sparse;
 mod window;
 
 pub use error::TarError;
 pub use header::{EntryHeader, EntryType, Format, encode};
-pub use read::{Entries, Entry, NAME_LIMIT, ReadType};
+pub use oddity::{ODDITY_LIMIT, Oddity, Part, SparseForm};
+pub use read::{Ending, Entries, Entry, GLOBAL_LIMIT, NAME_LIMIT, ReadType};
+pub use sparse::{FILE_LIMIT, PIECE_LIMIT, SparseError};
 
 /// A tar is made of blocks of this many bytes (POSIX, pax, "ustar Interchange Format").
 pub const BLOCK: u64 = 512;

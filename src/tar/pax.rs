@@ -111,6 +111,13 @@ pub fn records(bytes: &[u8]) -> Records<'_> {
     Records { bytes, at: 0 }
 }
 
+impl Records<'_> {
+    /// How many bytes were passed: where the next record begins.
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+}
+
 impl<'a> Iterator for Records<'a> {
     /// Keyword and value, or where in the data a record is wrong and how.
     type Item = Result<(&'a [u8], &'a [u8]), (usize, RecordError)>;

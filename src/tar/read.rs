@@ -1,23 +1,27 @@
-//! Reading a tar of anyone: V7, ustar, GNU and PAX, as GNU tar and Go's archive/tar (containerd, umoci) read
-//! them.
+//! Reading a tar of anyone: V7, ustar, star, GNU and PAX, as GNU tar and Go's archive/tar (containerd, umoci)
+//! read them.
 //!
-//! Where readers differ:
+//! Where readers differ, what is done here:
 //!
-//! - A PAX record wins over a GNU long name, and over the header, as in GNU tar; in Go the long name wins, in
-//!   Python what stands first. Of two `x` headers of one entry the last holds.
-//! - Directories, links, devices and fifos have no content, whatever their size says, as in Go and Python; GNU
-//!   tar passes over that many bytes after symlinks, devices and fifos.
+//! - A PAX record wins over a GNU long name, and over the header; an own record wins over a global one. Of two
+//!   `x` headers of one entry the last holds. `GNU.sparse.name` wins over all other names.
+//! - Directories, links, devices and fifos have no content, whatever their size says.
 //! - The first zero block ends the archive, and so does the end of the bytes.
-//! - An xattr with an empty value exists; Go passes over it. For other keywords an empty value means that the
-//!   header's field holds (POSIX, pax, "pax Extended Header").
+//! - An xattr with an empty value exists. For other keywords an empty value means that the header's field holds
+//!   (POSIX, pax, "pax Extended Header").
+//! - Names are bytes, whatever `hdrcharset` says: a layer's names are what is written there.
+//!
+//! Who does otherwise is told entry by entry, as an [`Oddity`].
 
 use std::collections::BTreeMap;
 
-use tar::Header;
-
 use super::error::TarError;
+use super::oddity::{ODDITY_LIMIT, Oddity, Part};
+use super::raw::{Raw, has_hidden, until_nul};
+use super::records::{Facts, Records};
+use super::sparse::{Map, Wrong};
 use super::window::Window;
-use super::{BLOCK, field, padding, pax};
+use super::{BLOCK, field, padding};
 use crate::content::Content;
 use crate::text::escape;
 use crate::tree::Time;
@@ -25,6 +29,9 @@ use crate::tree::Time;
 /// The most bytes that a long name, or the records of one entry, may have. Linux takes paths of 4096 bytes
 /// and xattrs of 64 KiB; what is longer is an attack on memory.
 pub const NAME_LIMIT: u64 = 1 << 20;
+
+/// The most bytes that all global headers together may have: each entry is asked about them.
+pub const GLOBAL_LIMIT: u64 = 64 << 10;
 
 /// What kind of file an entry makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +59,10 @@ impl ReadType {
 pub struct Entry {
     /// Where its first header block begins.
     pub offset: u64,
+    /// Where its own header block is, behind those of long names and records.
+    pub header: u64,
+    /// Where its stored content begins, or would.
+    pub data: u64,
     /// Where it ends, padding included.
     pub end: u64,
     /// Its name.
@@ -66,16 +77,22 @@ pub struct Entry {
     pub uid: u32,
     /// The owner's group.
     pub gid: u32,
+    /// The owner's name, to be shown: the number counts.
+    pub uname: Vec<u8>,
+    /// The group's name, likewise.
+    pub gname: Vec<u8>,
     /// When it was modified.
     pub mtime: Time,
     /// Major and minor number; 0 for what is no device.
     pub device: (u32, u32),
     /// Extended attributes.
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// How many bytes of content it has.
+    /// How many bytes of content it has, holes included.
     pub size: u64,
     /// The content.
     pub content: Content,
+    /// What other readers take otherwise, in no special order; [`ODDITY_LIMIT`] at most.
+    pub oddities: Vec<Oddity>,
 }
 
 /// The entries of a tar, in its order. After an error it yields nothing more.
@@ -83,19 +100,46 @@ pub struct Entries {
     window: Window,
     offset: u64,
     globals: Records,
-    is_done: bool,
+    state: State,
 }
 
-/// PAX records by keyword: the last of each.
-type Records = BTreeMap<Vec<u8>, Vec<u8>>;
+#[derive(PartialEq, Eq)]
+enum State {
+    Reading,
+    Ended,
+    Failed,
+}
+
+/// What stands behind the last entry. All of it is part of the DiffID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Where it begins.
+    pub offset: u64,
+    /// How many zero blocks end the archive: two by POSIX, one or none where readers do not mind. Behind a
+    /// single one that does not end the bytes Go refuses the tar; all others stop at it.
+    pub marker: u8,
+    /// Where what follows the marker begins: the rest of a record as a rule, zeros.
+    pub rest: u64,
+    /// How many bytes follow the marker.
+    pub length: u64,
+    /// The first of them that is no zero. Nobody reads what is there; tools that look for more archives do.
+    pub data: Option<u64>,
+}
 
 /// What headers before an entry say about it.
 #[derive(Default)]
 struct Extension {
     offset: Option<u64>,
-    name: Option<Vec<u8>>,
-    link_name: Option<Vec<u8>>,
-    records: Records,
+    name: Option<Long>,
+    link_name: Option<Long>,
+    records: Option<Records>,
+    oddities: Vec<Oddity>,
+}
+
+/// A name of a GNU header, and where that begins.
+struct Long {
+    offset: u64,
+    name: Vec<u8>,
 }
 
 impl Entries {
@@ -104,8 +148,8 @@ impl Entries {
         Self {
             window: Window::new(content),
             offset: 0,
-            globals: Records::new(),
-            is_done: false,
+            globals: Records::default(),
+            state: State::Reading,
         }
     }
 
@@ -114,37 +158,83 @@ impl Entries {
         self.offset
     }
 
+    /// What stands behind the last entry; none before that is reached, or if reading failed. Reads what is
+    /// there as far as it is zeros.
+    pub fn ending(&mut self) -> Result<Option<Ending>, TarError> {
+        if self.state != State::Ended {
+            return Ok(None);
+        }
+        let length = self.window.content().len();
+        let mut ending = Ending {
+            offset: self.offset,
+            marker: 0,
+            rest: self.offset,
+            length: length - self.offset,
+            data: None,
+        };
+        let mut at = self.offset;
+        while at < length && ending.data.is_none() {
+            let block = at..length.min(at + BLOCK);
+            let size = block.end - block.start;
+            let bytes = self.window.get(block)?.expect("inside the content");
+            if let Some(first) = bytes.iter().position(|&byte| byte != 0) {
+                ending.data = Some(at + first as u64);
+            } else if ending.marker < 2 && size == BLOCK {
+                ending.marker += 1;
+                ending.rest += BLOCK;
+                ending.length -= BLOCK;
+            }
+            at += size;
+        }
+        Ok(Some(ending))
+    }
+
     fn read(&mut self) -> Result<Option<Entry>, TarError> {
         let mut extension = Extension::default();
         loop {
             let at = self.offset;
-            let Some(header) = self.header()? else {
+            let Some(raw) = self.header()? else {
                 return match extension.offset {
                     Some(offset) => Err(TarError::Dangling { offset }),
                     None => Ok(None),
                 };
             };
-            let raw = Raw {
-                header: &header,
-                offset: at,
-            };
-            match header.as_old().linkflag[0] {
-                b'L' => extension.name = Some(self.long_name(&raw, "name")?),
-                b'K' => extension.link_name = Some(self.long_name(&raw, "link target")?),
-                b'x' | b'X' => extension.records = self.records(&raw)?,
+            let flag = raw.flag();
+            if raw.has_signed_sum && matches!(flag, b'L' | b'K' | b'x' | b'X' | b'g') {
+                extension.oddities.push(Oddity::SignedSum { offset: at });
+            }
+            let is_second = match flag {
+                b'L' => {
+                    let long = self.long_name(&raw, Part::Path, &mut extension)?;
+                    extension.name.replace(long).is_some()
+                }
+                b'K' => {
+                    let long = self.long_name(&raw, Part::Target, &mut extension)?;
+                    extension.link_name.replace(long).is_some()
+                }
+                b'x' | b'X' => {
+                    if flag == b'X' {
+                        extension.oddities.push(Oddity::SolarisHeader { offset: at });
+                    }
+                    let records = self.records(&raw, &mut extension)?;
+                    extension.records.replace(records).is_some()
+                }
                 b'g' => {
-                    let records = self.records(&raw)?;
-                    self.globals.extend(records);
+                    self.take_global(&raw, &mut extension)?;
                     continue;
                 }
                 _ => return self.entry(&raw, extension).map(Some),
+            };
+            if is_second {
+                extension.oddities.push(Oddity::TwoHeaders { offset: at, flag });
             }
+            extension.trim();
             extension.offset.get_or_insert(at);
         }
     }
 
     /// The next header block; none at the end.
-    fn header(&mut self) -> Result<Option<Header>, TarError> {
+    fn header(&mut self) -> Result<Option<Raw>, TarError> {
         let (offset, length) = (self.offset, self.window.content().len());
         if offset >= length {
             return Ok(None);
@@ -157,7 +247,7 @@ impl Entries {
         let not_tar = || TarError::NotTar {
             found: escape(&bytes[..bytes.len().min(16)]),
         };
-        if bytes.len() < BLOCK as usize {
+        let Ok(block) = <[u8; BLOCK as usize]>::try_from(bytes) else {
             return Err(match offset {
                 0 => not_tar(),
                 offset => TarError::Truncated {
@@ -166,21 +256,19 @@ impl Entries {
                     inside: "a header",
                 },
             });
-        }
-        let mut header = Header::new_old();
-        header.as_mut_bytes().copy_from_slice(bytes);
-        match check_sum(&header, offset) {
+        };
+        match Raw::new(block, offset) {
             Err(_) if offset == 0 => Err(not_tar()),
             Err(error) => Err(error),
-            Ok(()) => {
+            Ok(raw) => {
                 self.offset += BLOCK;
-                Ok(Some(header))
+                Ok(Some(raw))
             }
         }
     }
 
     /// The data of an extension's header, behind which reading goes on.
-    fn data(&mut self, raw: &Raw<'_>, what: &'static str) -> Result<Vec<u8>, TarError> {
+    fn data(&mut self, raw: &Raw, what: &'static str) -> Result<Vec<u8>, TarError> {
         let size = raw.size()?;
         if size > NAME_LIMIT {
             return Err(TarError::TooLong {
@@ -200,82 +288,228 @@ impl Entries {
         })
     }
 
-    fn long_name(&mut self, raw: &Raw<'_>, what: &'static str) -> Result<Vec<u8>, TarError> {
-        Ok(until_nul(&self.data(raw, what)?).to_vec())
+    fn long_name(&mut self, raw: &Raw, part: Part, extension: &mut Extension) -> Result<Long, TarError> {
+        let what = match part {
+            Part::Path => "name",
+            Part::Target => "link target",
+        };
+        let mut name = self.data(raw, what)?;
+        let offset = raw.offset;
+        if has_hidden(&name) {
+            extension.oddities.push(Oddity::BehindNul { offset, part });
+        }
+        name.truncate(until_nul(&name).len());
+        Ok(Long { offset, name })
     }
 
-    fn records(&mut self, raw: &Raw<'_>) -> Result<Records, TarError> {
+    fn records(&mut self, raw: &Raw, extension: &mut Extension) -> Result<Records, TarError> {
         let start = self.offset;
         let data = self.data(raw, "PAX records")?;
-        let mut records = Records::new();
-        for record in pax::records(&data) {
-            let (keyword, value) = record.map_err(|(at, reason)| TarError::Record {
-                offset: start + at as u64,
-                reason,
-            })?;
-            records.insert(keyword.to_vec(), value.to_vec());
-        }
-        Ok(records)
+        Records::parse(&data, start, &mut extension.oddities)
     }
 
-    fn entry(&mut self, raw: &Raw<'_>, extension: Extension) -> Result<Entry, TarError> {
+    fn take_global(&mut self, raw: &Raw, extension: &mut Extension) -> Result<(), TarError> {
+        let offset = raw.offset;
+        let records = self.records(raw, extension)?;
+        let length = self.globals.length + records.length;
+        if length > GLOBAL_LIMIT {
+            return Err(TarError::Globals {
+                offset,
+                length,
+                limit: GLOBAL_LIMIT,
+            });
+        }
+        self.globals.extend(records);
+        if extension.offset.is_some() {
+            extension.oddities.push(Oddity::GlobalBetween { offset });
+        }
+        extension.trim();
+        Ok(())
+    }
+
+    fn entry(&mut self, raw: &Raw, extension: Extension) -> Result<Entry, TarError> {
         let offset = extension.offset.unwrap_or(raw.offset);
+        let mut odd = extension.oddities;
+        let own = extension.records.unwrap_or_default();
         let facts = Facts {
-            own: &extension.records,
+            own: &own,
             globals: &self.globals,
             offset,
         };
-        let name = facts
-            .bytes("path")
-            .or(extension.name)
-            .unwrap_or_else(|| raw.name());
-        raw.refuse_sparse(&extension.records, &name, offset)?;
-        let link_name = facts
-            .bytes("linkpath")
-            .or(extension.link_name)
-            .unwrap_or_else(|| until_nul(&raw.header.as_old().linkname).to_vec());
+        let name = choose(&facts, Part::Path, extension.name, &mut odd).unwrap_or_else(|| raw.name());
+        let link_name = choose(&facts, Part::Target, extension.link_name, &mut odd)
+            .unwrap_or_else(|| raw.link_name().to_vec());
         let entry_type = raw.entry_type(&name);
-        let old = raw.header.as_old();
-        let size = match facts.number("size")? {
-            _ if !entry_type.has_content() => 0,
-            Some(size) => size,
-            None => raw.size()?,
-        };
-        let (content, end) = self.content(raw, size)?;
-        let entry = Entry {
+        raw.oddities(entry_type, &name, &mut odd);
+        facts.oddities(&mut odd);
+        let (uname, gname) = raw.owner_names();
+        let mut entry = Entry {
             offset,
-            end,
+            header: raw.offset,
+            data: self.offset,
+            end: self.offset,
             name,
             entry_type,
             link_name,
-            mode: raw.number::<u32>("mode", &old.mode)? & 0o7777,
-            uid: facts.id("uid")?.map_or_else(|| raw.number("uid", &old.uid), Ok)?,
-            gid: facts.id("gid")?.map_or_else(|| raw.number("gid", &old.gid), Ok)?,
+            mode: raw.number::<u32>("mode", super::raw::MODE)? & 0o7777,
+            uid: facts
+                .id("uid")?
+                .map_or_else(|| raw.id("uid", super::raw::UID), Ok)?,
+            gid: facts
+                .id("gid")?
+                .map_or_else(|| raw.id("gid", super::raw::GID), Ok)?,
+            uname: facts.bytes("uname").unwrap_or_else(|| uname.to_vec()),
+            gname: facts.bytes("gname").unwrap_or_else(|| gname.to_vec()),
             mtime: match facts.time()? {
                 Some(time) => time,
-                None => Time::at(raw.number("mtime", &old.mtime)?),
+                None => Time::at(raw.number("mtime", super::raw::MTIME)?),
             },
             device: raw.device(entry_type)?,
             xattrs: facts.xattrs(),
-            size,
-            content,
+            size: 0,
+            content: Content::inline([]),
+            oddities: odd,
         };
-        self.offset = end;
+        let stored = stored_size(raw, &facts, entry_type, &mut entry.oddities)?;
+        self.take_content(raw, &own, stored, &mut entry)?;
+        trim(&mut entry.oddities);
+        self.offset = entry.end;
         Ok(entry)
     }
 
-    /// The content of `size` bytes that stands next, and where its padding ends.
-    fn content(&self, raw: &Raw<'_>, size: u64) -> Result<(Content, u64), TarError> {
-        let (start, length) = (self.offset, self.window.content().len());
-        if size > length - start {
-            return Err(TarError::Truncated {
-                offset: raw.offset,
-                length,
-                inside: "an entry",
-            });
+    /// Finds the content, of which `stored` bytes stand next.
+    fn take_content(
+        &mut self,
+        raw: &Raw,
+        own: &Records,
+        stored: u64,
+        entry: &mut Entry,
+    ) -> Result<(), TarError> {
+        let (offset, length) = (raw.offset, self.window.content().len());
+        let truncated = TarError::Truncated {
+            offset,
+            length,
+            inside: "an entry",
+        };
+        if stored > length - entry.data.min(length) {
+            return Err(truncated);
         }
-        let end = length.min(start + size + padding(size));
-        Ok((self.window.content().slice(start, size), end))
+        let map = self.map(raw, own, stored, entry)?;
+        // An old map stands before what is stored, one of PAX 1.0 is part of it.
+        let start = match &map {
+            Some(map) if raw.flag() == b'S' => map.data,
+            _ => entry.data,
+        };
+        let end = start.checked_add(stored).filter(|&end| end <= length);
+        let end = end.ok_or(truncated)?;
+        entry.end = length.min(end + padding(stored));
+        entry.data = map.as_ref().map_or(start, |map| map.data);
+        entry.content = self.window.content().slice(entry.data, end - entry.data);
+        if let Some(map) = map {
+            entry.oddities.push(Oddity::Sparse {
+                offset,
+                form: map.form,
+                stored,
+            });
+            let expanded = map.expand(entry.content.clone());
+            entry.content = expanded.map_err(|reason| TarError::Sparse { offset, reason })?;
+        }
+        entry.size = entry.content.len();
+        Ok(())
+    }
+
+    /// The sparse map of an entry, if it has one; then also the name that goes with it.
+    fn map(
+        &mut self,
+        raw: &Raw,
+        own: &Records,
+        stored: u64,
+        entry: &mut Entry,
+    ) -> Result<Option<Map>, TarError> {
+        let offset = raw.offset;
+        let wrong = |wrong: Wrong| wrong.at(offset);
+        if raw.flag() == b'S' {
+            return Map::old_gnu(raw, &mut self.window).map(Some).map_err(wrong);
+        }
+        if !own.has_sparse() {
+            return Ok(None);
+        }
+        let map = match entry.entry_type {
+            ReadType::Regular => Map::of_records(own, &mut self.window, entry.data, stored).map_err(wrong)?,
+            _ => None,
+        };
+        if map.is_none() {
+            entry.oddities.push(Oddity::SparseIgnored { offset });
+        } else if let Some(name) = own.sparse("name") {
+            entry.name = until_nul(name).to_vec();
+        }
+        Ok(map)
+    }
+}
+
+/// The name that a record or a GNU header says, if one does.
+fn choose(facts: &Facts<'_>, part: Part, long: Option<Long>, odd: &mut Vec<Oddity>) -> Option<Vec<u8>> {
+    let keyword = match part {
+        Part::Path => "path",
+        Part::Target => "linkpath",
+    };
+    match (facts.bytes(keyword), long) {
+        (Some(record), Some(Long { offset, name })) if record != name => {
+            odd.push(Oddity::TwoNames { offset, part });
+            Some(record)
+        }
+        (Some(record), _) => Some(record),
+        (None, long) => long.map(|long| long.name),
+    }
+}
+
+/// How many bytes of content are stored behind a header.
+fn stored_size(
+    raw: &Raw,
+    facts: &Facts<'_>,
+    entry_type: ReadType,
+    odd: &mut Vec<Oddity>,
+) -> Result<u64, TarError> {
+    if !entry_type.has_content() {
+        let size = match facts.size() {
+            Ok(Some(size)) => Some(size),
+            _ => raw.size().ok(),
+        };
+        if let Some(size @ 1..) = size {
+            let offset = raw.offset;
+            odd.push(Oddity::SizeWithoutContent { offset, size });
+        }
+        return Ok(0);
+    }
+    let header = raw.size();
+    match facts.size()? {
+        None => header,
+        Some(record) => {
+            let header = header.unwrap_or(0);
+            let fits = header != 0 || record <= field::MAX_OCTAL_12;
+            if let (true, Some(found)) = (header != record && fits, facts.record("size")) {
+                odd.push(Oddity::TwoSizes {
+                    offset: found.offset,
+                    header,
+                    record,
+                });
+            }
+            Ok(record)
+        }
+    }
+}
+
+/// Cuts a list of oddities that got too long.
+fn trim(oddities: &mut Vec<Oddity>) {
+    if oddities.len() > ODDITY_LIMIT {
+        oddities.truncate(ODDITY_LIMIT - 1);
+        oddities.push(Oddity::More);
+    }
+}
+
+impl Extension {
+    fn trim(&mut self) {
+        trim(&mut self.oddities);
     }
 }
 
@@ -283,179 +517,17 @@ impl Iterator for Entries {
     type Item = Result<Entry, TarError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_done {
+        if self.state != State::Reading {
             return None;
         }
         let entry = self.read().transpose();
-        self.is_done = !matches!(entry, Some(Ok(_)));
+        match entry {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => self.state = State::Failed,
+            None => self.state = State::Ended,
+        }
         entry
     }
-}
-
-/// A header block as it stands there, and where.
-struct Raw<'a> {
-    header: &'a Header,
-    offset: u64,
-}
-
-impl Raw<'_> {
-    fn number<T: TryFrom<i128>>(&self, name: &'static str, bytes: &[u8]) -> Result<T, TarError> {
-        field::number(bytes)
-            .and_then(|number| T::try_from(number).ok())
-            .ok_or_else(|| TarError::Field {
-                offset: self.offset,
-                field: name,
-                found: escape(bytes),
-            })
-    }
-
-    fn size(&self) -> Result<u64, TarError> {
-        self.number("size", &self.header.as_old().size)
-    }
-
-    /// The name and its prefix. GNU's headers have times where ustar has the prefix, and those of star have
-    /// them in its last 24 bytes, which a mark at the end tells.
-    fn name(&self) -> Vec<u8> {
-        let name = until_nul(&self.header.as_old().name);
-        let prefix = match self.header.as_ustar() {
-            Some(_) if self.header.as_bytes().ends_with(b"tar\0") => &self.header.as_bytes()[345..476],
-            Some(ustar) => &ustar.prefix[..],
-            None => b"",
-        };
-        match until_nul(prefix) {
-            b"" => name.to_vec(),
-            prefix => [prefix, b"/", name].concat(),
-        }
-    }
-
-    fn entry_type(&self, name: &[u8]) -> ReadType {
-        match self.header.as_old().linkflag[0] {
-            // V7 tells directories by their names.
-            0 if name.ends_with(b"/") => ReadType::Directory,
-            0 | b'0' | b'7' => ReadType::Regular,
-            b'1' => ReadType::HardLink,
-            b'2' => ReadType::Symlink,
-            b'3' => ReadType::CharDevice,
-            b'4' => ReadType::BlockDevice,
-            b'5' => ReadType::Directory,
-            b'6' => ReadType::Fifo,
-            flag => ReadType::Other(flag),
-        }
-    }
-
-    fn device(&self, entry_type: ReadType) -> Result<(u32, u32), TarError> {
-        let is_device = matches!(entry_type, ReadType::CharDevice | ReadType::BlockDevice);
-        let bytes = self.header.as_bytes();
-        // In both kinds of header they stand at the same place, after a magic that begins alike.
-        if !is_device || !bytes[257..].starts_with(b"ustar") {
-            return Ok((0, 0));
-        }
-        Ok((
-            self.number("devmajor", &bytes[329..337])?,
-            self.number("devminor", &bytes[337..345])?,
-        ))
-    }
-
-    fn refuse_sparse(&self, records: &Records, name: &[u8], offset: u64) -> Result<(), TarError> {
-        let (name, form) = if self.header.as_old().linkflag[0] == b'S' {
-            (name, "GNU type S")
-        } else if records.keys().any(|keyword| keyword.starts_with(b"GNU.sparse.")) {
-            let real = records.get(&b"GNU.sparse.name"[..]);
-            (real.map_or(name, |name| name), "PAX records GNU.sparse.*")
-        } else {
-            return Ok(());
-        };
-        Err(TarError::Sparse {
-            name: escape(name),
-            offset,
-            form,
-        })
-    }
-}
-
-/// What PAX records say about an entry. An empty value says nothing.
-struct Facts<'a> {
-    own: &'a Records,
-    globals: &'a Records,
-    offset: u64,
-}
-
-impl Facts<'_> {
-    fn value(&self, keyword: &str) -> Option<&Vec<u8>> {
-        let keyword = keyword.as_bytes();
-        let value = self.own.get(keyword).or_else(|| self.globals.get(keyword));
-        value.filter(|value| !value.is_empty())
-    }
-
-    fn bytes(&self, keyword: &str) -> Option<Vec<u8>> {
-        self.value(keyword).map(|value| until_nul(value).to_vec())
-    }
-
-    fn parse<T>(
-        &self,
-        keyword: &'static str,
-        expected: &'static str,
-        parse: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Result<Option<T>, TarError> {
-        let Some(value) = self.value(keyword) else {
-            return Ok(None);
-        };
-        parse(value).map(Some).ok_or_else(|| TarError::Value {
-            offset: self.offset,
-            keyword,
-            found: escape(value),
-            expected,
-        })
-    }
-
-    fn number(&self, keyword: &'static str) -> Result<Option<u64>, TarError> {
-        self.parse(keyword, "a decimal number", pax::decimal)
-    }
-
-    fn id(&self, keyword: &'static str) -> Result<Option<u32>, TarError> {
-        let parse = |value: &[u8]| pax::decimal(value)?.try_into().ok();
-        self.parse(keyword, "a decimal number of at most 32 bits", parse)
-    }
-
-    fn time(&self) -> Result<Option<Time>, TarError> {
-        self.parse(
-            "mtime",
-            "seconds in decimal, with a fraction or without",
-            pax::parse_time,
-        )
-    }
-
-    fn xattrs(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        self.globals
-            .iter()
-            .chain(self.own)
-            .filter_map(|(keyword, value)| Some((pax::xattr_name(keyword)?, value.clone())))
-            .collect()
-    }
-}
-
-/// Compares a header's checksum with the sum of its bytes, taken as unsigned numbers as POSIX asks, or as
-/// signed ones as old tars did.
-fn check_sum(header: &Header, offset: u64) -> Result<(), TarError> {
-    let mut summed = header.clone();
-    summed.as_old_mut().cksum = *b"        ";
-    let bytes = summed.as_bytes();
-    let expected: u32 = bytes.iter().map(|&byte| u32::from(byte)).sum();
-    let signed: i32 = bytes.iter().map(|&byte| i32::from(byte.cast_signed())).sum();
-    let raw = Raw { header, offset };
-    let found: u32 = raw.number("checksum", &header.as_old().cksum)?;
-    if found == expected || i64::from(found) == i64::from(signed) {
-        return Ok(());
-    }
-    Err(TarError::Checksum {
-        offset,
-        expected,
-        found,
-    })
-}
-
-fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::compress::gzip::tests::{noise, random};
-use crate::tar::{EntryHeader, EntryType, Format, encode, end_padding};
+use crate::tar::{EntryHeader, EntryType, Format, SparseError, encode, end_padding};
 
 fn entries(bytes: &[u8]) -> Result<Vec<Entry>, TarError> {
     Entries::new(Content::inline(bytes)).collect()
@@ -214,7 +214,10 @@ fn errors_say_what_and_where() {
     assert!(matches!(size, TarError::Truncated { offset: 1024, .. }), "{size}");
     assert!(matches!(
         changed(1024 + 156, b"S", Some(1024)),
-        TarError::Sparse { offset: 0, .. }
+        TarError::Sparse {
+            offset: 1024,
+            reason: SparseError::Stored { pieces: 0, stored: 7 }
+        }
     ));
     assert_eq!(
         entries(&good[..1024]).unwrap_err(),
@@ -238,8 +241,9 @@ fn errors_say_what_and_where() {
         error(b"18 uid=4294967296\n"),
         TarError::Value { keyword: "uid", .. }
     ));
-    let sparse = error(b"22 GNU.sparse.major=1\n26 GNU.sparse.name=real.f\n");
-    assert!(matches!(sparse, TarError::Sparse { name, .. } if name == "real.f"));
+    let sparse = error(b"24 GNU.sparse.map=0,9,3\n");
+    let reason = SparseError::Unpaired;
+    assert_eq!(sparse, TarError::Sparse { offset: 1024, reason });
 }
 
 #[test]
