@@ -133,7 +133,7 @@ test('another beginning, and a recipe that is none', async ({ page }) => {
   await open(page, '#files?layer=1');
   const article = await digests(page);
   const begin = async (item: string) => {
-    await page.getByRole('button', { name: 'Samples' }).click();
+    await page.getByRole('button', { name: 'Open', exact: true }).click();
     await page.getByRole('menuitem', { name: item }).click();
   };
   await begin('An empty image');
@@ -145,6 +145,11 @@ test('another beginning, and a recipe that is none', async ({ page }) => {
   await expect(page.getByRole('status').filter({ hasText: 'broken.tar' }).first()).toBeVisible();
   expect(await digests(page)).toEqual(empty);
   await begin('The article’s image');
-  await expect(treeRow(page, '/bin/show')).toBeVisible();
-  expect(await digests(page)).toEqual(article);
+  await expect(layer(page, 'base')).toContainText('7 entries');
+  expect(Object.values(await digests(page))).toEqual(Object.values(article));
+  // All three stand beside each other.
+  await page.getByRole('button', { name: 'Images' }).click();
+  await expect(page.getByRole('menuitemradio')).toHaveCount(3);
+  await page.getByRole('menuitemradio').nth(1).click();
+  expect(Object.values(await digests(page))).toEqual(Object.values(empty));
 });

@@ -1,6 +1,8 @@
 /** What the page and the worker post to each other. The worker adds nothing to the core but the loop. */
 import type {
   Answers,
+  ArchiveFiles,
+  ArchiveView,
   ContentRef,
   CoreError,
   Export,
@@ -34,6 +36,9 @@ export type Call =
   | { kind: 'switch_platform'; image: ImageId; os: string; architecture: string; variant: string | null }
   /** A slice of the reading that `add_layer_tar` needs; null drops it. */
   | { kind: 'read_ahead'; content: ContentRef | null }
+  /** A slice of the reading that `open_archive` needs; null drops it. */
+  | { kind: 'open_ahead'; from: ArchiveFiles | null }
+  | { kind: 'tar_bytes'; layer: number; offset: number; length: number }
   | { kind: 'load_recipe'; source: SourceId }
   | { kind: 'replay'; replay: Replay }
   /** Only for the test of the crash dialog: makes the core panic. */
@@ -51,6 +56,12 @@ export interface Results {
   sample: Action;
   switch_platform: Action;
   read_ahead: { done: number; total: number } | null;
+  /** How far it is, and at the end what it was found to be. */
+  open_ahead:
+    | { done: number; total: number; stage?: 'unpacking' | 'indexing' }
+    | { format: ArchiveView['format'] }
+    | null;
+  tar_bytes: Uint8Array;
   load_recipe: Operation[];
   replay: void;
   'provoke-panic': void;

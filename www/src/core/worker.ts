@@ -3,8 +3,8 @@
  * work in slices of about a frame, so that a call never waits longer than that.
  */
 import init, { Session } from './pkg/core.js';
-import type { Call, FromWorker, Replay, ToWorker } from './messages';
-import type { ContentRef, CoreError } from './protocol';
+import type { Call, FromWorker, Replay, Results, ToWorker } from './messages';
+import type { ArchiveFiles, ContentRef, CoreError } from './protocol';
 
 const SLICE_MS = 16;
 const STEP_KIB = 128;
@@ -17,7 +17,11 @@ const scope = self as unknown as {
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
 };
 
-let session: Session | null = null;
+type Core = Session & {
+  open_ahead(from: ArchiveFiles, budget: number): Results['open_ahead'];
+  tar_bytes(layer: number, offset: number, length: number): Uint8Array;
+};
+let session: Core | null = null;
 let dead = false;
 let lastPanic = '';
 let told = 0;
@@ -81,7 +85,7 @@ function step(): void {
 }
 
 function replay(what: Replay): void {
-  const fresh = new Session();
+  const fresh = new Session() as Core;
   for (const [id, file] of what.sources) fresh.open_source(id, file);
   for (const operation of [...what.done, ...what.undone]) fresh.apply(operation);
   for (let i = 0; i < what.undone.length; i++) fresh.undo();
@@ -97,6 +101,16 @@ function readAhead(core: Session, content: ContentRef | null) {
   let left;
   do left = core.read_ahead(content, READ_KIB);
   while (left && performance.now() < until);
+  return left;
+}
+
+/** Looks into an archive for one slice. */
+function openAhead(core: Core, from: ArchiveFiles | null): Results['open_ahead'] {
+  if (!from) return core.drop_read_ahead() ?? null;
+  const until = performance.now() + SLICE_MS;
+  let left: Results['open_ahead'];
+  do left = core.open_ahead(from, READ_KIB);
+  while (left && 'done' in left && performance.now() < until);
   return left;
 }
 
@@ -129,6 +143,10 @@ function answer(call: Call): { value: unknown; changed: boolean } {
       };
     case 'read_ahead':
       return { value: readAhead(core, call.content), changed: false };
+    case 'open_ahead':
+      return { value: openAhead(core, call.from), changed: false };
+    case 'tar_bytes':
+      return { value: core.tar_bytes(call.layer, call.offset, call.length), changed: false };
     case 'load_recipe':
       return { value: core.load_recipe(call.source), changed: false };
     case 'replay':
@@ -160,7 +178,7 @@ scope.onmessage = ({ data }) => {
 
 init()
   .then(() => {
-    session = new Session();
+    session = new Session() as Core;
     post({ type: 'ready' });
     early.splice(0).forEach(handle);
   })

@@ -1,11 +1,11 @@
 /** What a person does, in terms of the core's actions. Each gives the core's refusal, or null. */
-import type { Action, Compression, CoreError, EntryView, NewEntry } from '../core/protocol';
+import type { Action, Compression, ContentRef, CoreError, EntryView, NewEntry } from '../core/protocol';
 import { count } from '../lib/bytes';
 import { parentOf } from '../lib/path';
 import { fileName, saveFile } from '../lib/save-file';
 import { notices } from './notices.svelte';
 import { refusal, session } from './session.svelte';
-import { reading } from './reading.svelte';
+import { reading, STOPPED } from './reading.svelte';
 import { selection } from './selection.svelte';
 
 /** For actions without a field to stand beside: says a refusal as a notice. */
@@ -18,7 +18,7 @@ export async function attempt(action: Action, says?: string): Promise<boolean> {
 export async function addLayer(): Promise<void> {
   const image = session.image;
   if (!image) return;
-  const layer = session.newLayerId();
+  const layer = session.ids.layer();
   if (await attempt({ op: 'add_layer', image: image.id, layer, name: `layer-${image.layers.length + 1}` })) {
     selection.go({ layer });
   }
@@ -27,17 +27,24 @@ export async function addLayer(): Promise<void> {
 export async function addLayerFromTar(file: File): Promise<void> {
   const image = session.image;
   if (!image) return;
-  const layer = session.newLayerId();
+  const layer = session.ids.layer();
   const source = await session.openSource(file);
   const name = file.name.replace(/\.(tar|tgz|tar\.gz)$/i, '');
   const content = { source, offset: 0, length: file.size };
-  if (!(await reading.read(name, content))) return;
+  const call = (what: ContentRef | null) => session.client.call({ kind: 'read_ahead', content: what });
+  // A fault that is met here is met again by the operation that follows, which says it.
+  const read = reading.read(
+    name,
+    () => call(content),
+    () => call(null),
+  );
+  if ((await read.catch(() => null)) === STOPPED) return;
   if (await attempt({ op: 'add_layer_tar', image: image.id, layer, name, content })) selection.go({ layer });
 }
 
 export async function duplicateLayer(id: number): Promise<void> {
   const layer = session.layer(id);
-  const copy = session.newLayerId();
+  const copy = session.ids.layer();
   if (layer && (await attempt({ op: 'duplicate_layer', layer: id, copy, name: `${layer.name}-copy` }))) {
     selection.go({ layer: copy });
   }
@@ -118,6 +125,7 @@ export async function openRecipe(file: File): Promise<void> {
     const source = await session.openSource(file);
     const operations = await session.client.call({ kind: 'load_recipe', source });
     await session.startOver(operations);
+    selection.go({ image: null });
     notices.say(`${file.name}: ${count(operations.length, 'operation')} replayed.`);
   } catch (error) {
     notices.say(`${file.name}: ${refusal(error).message}`, true);

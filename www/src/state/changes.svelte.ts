@@ -20,6 +20,7 @@ class Changes {
   /** Which step of the cascade is shown; null: all at once. */
   step = $state<number | null>(null);
 
+  #image: number | null = null;
   #lastSettled: Digests | null = null;
   #next = '';
   #together = 0;
@@ -44,6 +45,10 @@ class Changes {
   }
 
   see(image: ImageView | null, moved: boolean): void {
+    if (image?.id !== this.#image) {
+      this.#image = image?.id ?? null;
+      this.reset();
+    }
     if (!image) return;
     const digests = digestsOf(image);
     if (moved && this.#lastSettled) {
@@ -54,7 +59,8 @@ class Changes {
       this.step = null;
     }
     this.current = digests;
-    this.settled = digests.size === image.layers.length * 2 + 3;
+    // What failed, or is missing, has no digest and will have none.
+    this.settled = image.layers.every(({ blob }) => blob.state === 'known' || blob.state === 'failed');
     if (this.settled) this.#lastSettled = digests;
   }
 

@@ -1,16 +1,41 @@
-/** A tar on its way to be a layer: read slice by slice, with its progress, until it is done or stopped. */
-import type { ContentRef } from '../core/protocol';
-import { session } from './session.svelte';
+/**
+ * What is on its way in: read slice by slice, with its progress, until it is done or stopped; and what has to
+ * be asked about it. One thing at a time.
+ */
+export interface Progress {
+  stage?: 'unpacking' | 'indexing';
+  /** Bytes. */
+  done: number;
+  total: number;
+}
+
+export interface Choice {
+  label: string;
+  says: string;
+}
+
+export interface Question {
+  text: string;
+  choices: Choice[];
+}
+
+export const STOPPED = Symbol('stopped');
 
 class Reading {
-  now = $state<{ name: string; done: number; total: number } | null>(null);
+  now = $state.raw<(Progress & { name: string }) | null>(null);
+  question = $state.raw<Question | null>(null);
   #stopped = false;
+  #answer: (choice: number | null) => void = () => {};
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Reads a tar ahead, after those that were asked for before. False when it was stopped. */
-  read(name: string, content: ContentRef): Promise<boolean> {
-    const turn = this.#last.then(() => this.#read(name, content));
-    this.#last = turn;
+  /** Takes slices until one is no progress, and gives that; after what was begun before. */
+  read<T extends object | null>(
+    name: string,
+    slice: () => Promise<Progress | T>,
+    drop: () => Promise<unknown>,
+  ): Promise<T | typeof STOPPED> {
+    const turn = this.#last.then(() => this.#read(name, slice, drop));
+    this.#last = turn.catch(() => null);
     return turn;
   }
 
@@ -18,22 +43,35 @@ class Reading {
     this.#stopped = true;
   }
 
-  async #read(name: string, content: ContentRef): Promise<boolean> {
+  /** The number of the choice that was made; null when none was. */
+  ask(question: Question): Promise<number | null> {
+    this.#answer(null);
+    this.question = question;
+    return new Promise((resolve) => (this.#answer = resolve));
+  }
+
+  answer(choice: number | null): void {
+    this.question = null;
+    this.#answer(choice);
+  }
+
+  async #read<T extends object | null>(
+    name: string,
+    slice: () => Promise<Progress | T>,
+    drop: () => Promise<unknown>,
+  ): Promise<T | typeof STOPPED> {
     this.#stopped = false;
-    this.now = { name, done: 0, total: 1 };
+    this.now = { name, done: 0, total: 0 };
     try {
       for (;;) {
-        const left = await session.client.call({ kind: 'read_ahead', content });
+        const left = await slice();
         if (this.#stopped) {
-          await session.client.call({ kind: 'read_ahead', content: null });
-          return false;
+          await drop();
+          return STOPPED;
         }
-        if (!left) return true;
+        if (left === null || !('done' in left)) return left;
         this.now = { name, ...left };
       }
-    } catch {
-      // The operation that follows meets the same fault, and says it where faults are said.
-      return true;
     } finally {
       this.now = null;
     }

@@ -3,14 +3,26 @@
  * `apply`. Rows, documents and entries are asked for by who shows them, again whenever `tick` moves.
  */
 import { Client, Refused, type Panic } from '../core/client';
-import type { Action, CoreError, ImageView, LayerView, Operation, Overview } from '../core/protocol';
+import type {
+  Action,
+  ArchiveId,
+  ArchiveView,
+  CoreError,
+  ImageId,
+  ImageView,
+  LayerView,
+  Operation,
+  Overview,
+} from '../core/protocol';
 import { now } from '../lib/time';
+import { nameAction } from '../text/say-action';
 import { changes } from './changes.svelte';
+import { Ids } from './ids';
 import { Journal } from './journal';
 import { settings } from './settings.svelte';
 
 /** The article's pinned time, 2025-01-01T00:00:00Z. */
-const PINNED = { seconds: 1735689600, nanos: 0 };
+export const PINNED = { seconds: 1735689600, nanos: 0 };
 const CALLER = { uid: 0, gid: 0, umask: 0o022 };
 
 export interface Crash {
@@ -36,11 +48,33 @@ class Session {
     panic: (panic) => void this.#recover(panic),
   });
   readonly journal = new Journal();
+  readonly ids = new Ids();
   #recovering = false;
 
-  get image(): ImageView | null {
-    return this.overview?.images[0] ?? null;
+  get images(): ImageView[] {
+    return this.overview?.images ?? [];
   }
+
+  /** The image in hand: the chosen one while it exists, else the first. */
+  get image(): ImageView | null {
+    return this.images.find((image) => image.id === this.#chosen) ?? this.images[0] ?? null;
+  }
+  #chosen = $state<ImageId | null>(null);
+
+  /** Takes an image in hand: what is looked at, and changed, from now on. */
+  choose(image: ImageId | null, archive: ArchiveId | null): void {
+    this.#archive = archive;
+    if (image === this.#chosen) return;
+    this.#chosen = image;
+    changes.see(this.image, false);
+  }
+
+  /** What the image in hand was opened from, or an archive that was chosen without an image. */
+  get archive(): ArchiveView | null {
+    const id = this.#archive ?? this.image?.archive ?? null;
+    return this.overview?.archives.find((archive) => archive.id === id) ?? null;
+  }
+  #archive = $state<ArchiveId | null>(null);
 
   get layers(): LayerView[] {
     return this.image?.layers ?? [];
@@ -54,22 +88,14 @@ class Session {
     return this.layers.findIndex((layer) => layer.id === id);
   }
 
-  /** An id that no layer has or had. */
-  newLayerId(): number {
-    return this.#nextLayer++;
-  }
-  #nextLayer = 100;
-
   /** Does it, or gives the reason why not; what is refused has changed nothing. */
-  async apply(action: Action, says?: string): Promise<CoreError | null> {
-    return this.applyOperation(
-      { time: settings.times === 'now' ? now() : PINNED, caller: CALLER, action },
-      says,
-    );
-  }
-
-  async applyOperation(operation: Operation, says?: string): Promise<CoreError | null> {
-    changes.expect(operation.action, says);
+  async apply(
+    action: Action,
+    says?: string,
+    time = settings.times === 'now' ? now() : PINNED,
+  ): Promise<CoreError | null> {
+    const operation: Operation = { time, caller: CALLER, action };
+    changes.expect(action, says);
     try {
       await this.client.call({ kind: 'apply', operation });
       this.journal.applied(operation);
@@ -111,23 +137,7 @@ class Session {
     this.tick++;
   }
 
-  /** The article's image, in place of whatever is there. */
-  async loadSample(architecture = 'amd64'): Promise<void> {
-    const action = await this.client.call({ kind: 'sample', image: 1, firstLayer: 1, architecture });
-    const operation = { time: PINNED, caller: CALLER, action };
-    await this.startOver([operation]);
-  }
-
-  /** An image with one empty layer. */
-  async loadEmpty(): Promise<void> {
-    const actions: Action[] = [
-      { op: 'create_image', image: 1, name: 'handroll:latest' },
-      { op: 'add_layer', image: 1, layer: 1, name: 'base' },
-    ];
-    const action: Action = { op: 'group', label: 'a new image', actions };
-    await this.startOver([{ time: PINNED, caller: CALLER, action }]);
-  }
-
+  /** These operations in place of all that was done. */
   async startOver(operations: Operation[]): Promise<void> {
     changes.reset();
     const { sources } = this.journal.replay();
@@ -137,14 +147,27 @@ class Session {
     this.done = this.journal.length;
     // Another session may be at the same revision.
     this.tick++;
-    this.#nextLayer = Math.max(100, ...this.layers.map((layer) => layer.id + 1));
   }
 
   #take(overview: Overview): void {
+    overview.archives ??= [];
+    for (const image of overview.images) {
+      image.archive ??= null;
+      for (const layer of image.layers) {
+        layer.reading ??= { state: 'read' };
+        layer.origin ??= null;
+      }
+    }
     const moved = overview.revision !== this.overview?.revision;
-    changes.see(overview.images[0] ?? null, moved);
     this.overview = overview;
+    changes.see(this.image, moved);
+    this.ids.see(overview);
     if (moved) this.tick++;
+  }
+
+  #giveUpLast(): string | null {
+    const last = this.journal.dropLast();
+    return last ? nameAction(last.action) : null;
   }
 
   /** A dead core is replaced and told everything again, but for what killed it. */
@@ -156,9 +179,9 @@ class Session {
     const again = this.#recovering;
     this.#recovering = true;
     let lost = this.crash?.lost ?? null;
-    if (panic.call?.kind === 'apply') lost = describe(panic.call.operation);
+    if (panic.call?.kind === 'apply') lost = nameAction(panic.call.operation.action);
     // It died of what was there already: give up the newest operation, one at a time.
-    if (again || panic.call === null) lost = describe(this.journal.dropLast()) ?? lost;
+    if (again || panic.call === null) lost = this.#giveUpLast() ?? lost;
     this.crash = { message: panic.message, lost, recovered: false };
     this.client.start();
     try {
@@ -172,15 +195,6 @@ class Session {
       this.#recovering = false;
     }
   }
-}
-
-function describe(operation: Operation | undefined): string | null {
-  if (!operation) return null;
-  const { action } = operation;
-  if (action.op === 'group') return action.label;
-  return 'path' in action
-    ? `${action.op.replaceAll('_', ' ')} ${action.path}`
-    : action.op.replaceAll('_', ' ');
 }
 
 /** The core's reason; what is no reason is thrown on. */

@@ -68,6 +68,12 @@ export function sayAction(action: Action): string {
   }
 }
 
+/** An action by its name, for the list of what was lost. */
+export function nameAction(action: Action): string {
+  const name = action.op.replaceAll('_', ' ');
+  return action.op === 'group' ? action.label : 'path' in action ? `${name} ${action.path}` : name;
+}
+
 const FIELDS: Record<string, string> = {
   cmd: 'Cmd',
   entrypoint: 'Entrypoint',

@@ -14,9 +14,11 @@ export const parts = {
   modeBoxes: later(() => import('./inspector/ModeBoxes.svelte')),
   xattrs: later(() => import('./inspector/Xattrs.svelte')),
   download: later(() => import('./download/DownloadSheet.svelte')),
+  imageMenu: later(() => import('./shell/ImageMenu.svelte')),
+  incoming: later(() => import('./shell/Incoming.svelte')),
   keys: later(() => import('./shell/KeySheet.svelte')),
   crash: later(() => import('./shell/CrashDialog.svelte')),
-  takeFiles: later(() => import('../state/take-files')),
+  opening: later(() => import('../state/opening.svelte')),
 };
 
 /** Fetches what is not here yet, one after the other. */

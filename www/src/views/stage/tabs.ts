@@ -1,0 +1,9 @@
+/** The views of the stage, in the order of their tabs and of the keys 1 to 8. */
+import type { View } from '../../state/address';
+
+export const TABS: readonly { view: View; name: string }[] = [
+  { view: 'stack', name: 'Stack' },
+  { view: 'files', name: 'Files' },
+  { view: 'merged', name: 'Merged' },
+  { view: 'documents', name: 'Documents' },
+];
