@@ -75,7 +75,7 @@ pub fn read_tar(tar: &Content) -> Result<ReadTar, ReadError> {
 }
 
 /// The work of reading a tar, plain, gzip or zstd, as a layer, in small steps. Dropping it drops the work.
-pub struct ReadJob(Stage);
+pub struct ReadJob(Box<Stage>);
 
 enum Stage {
     Inflating {
@@ -110,25 +110,25 @@ impl ReadJob {
     /// The work for `tar`. What it inflates to, if it is compressed, is kept in scratch.
     pub fn new(tar: &Content, space: &dyn ScratchSpace) -> Result<Self, ReadError> {
         if Packing::of(tar)? == Packing::Plain {
-            return Ok(Self(Stage::reading(tar.clone())));
+            return Ok(Self(Box::new(Stage::reading(tar.clone()))));
         }
         let (inflate, scratch) = (Inflate::new(tar, LIMIT)?, space.create()?);
-        Ok(Self(Stage::Inflating {
+        Ok(Self(Box::new(Stage::Inflating {
             inflate,
             size: tar.len(),
             scratch,
-        }))
+        })))
     }
 
     /// Works for about as long as `budget` bytes take to be inflated.
     pub fn step(&mut self, budget: u64) -> Result<Reading, ReadError> {
         let mut spent = 0;
         while spent < budget {
-            match &mut self.0 {
+            match &mut *self.0 {
                 Stage::Inflating { inflate, scratch, .. } => {
                     let before = inflate.written() + inflate.offset();
                     if !inflate.step(|bytes| scratch.append(bytes).map(drop))? {
-                        self.0 = Stage::reading(Content::whole(scratch.clone()));
+                        *self.0 = Stage::reading(Content::whole(scratch.clone()));
                         continue;
                     }
                     spent += inflate.written() + inflate.offset() - before;
@@ -145,7 +145,7 @@ impl ReadJob {
                 },
             }
         }
-        let (done, total) = match &self.0 {
+        let (done, total) = match &*self.0 {
             Stage::Inflating { inflate, size, .. } => (inflate.offset(), *size),
             Stage::Reading { entries, tar, .. } => (entries.offset(), tar.len()),
         };

@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(number(field), expected, "{field:?}");
         }
         for (field, strict) in [
-            (&b" \0644 \0"[..], true),
+            (&b" \x00644 \0"[..], true),
             (b"644\0junk", true),
             (b"644 junk", false),
             (b"\xffabc", true),
