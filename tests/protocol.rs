@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use handroll::image::json::{FromJson, read};
 use handroll::tree::Time;
 use handroll::workbench::{Action, Caller, Export, Operation, Query, Workbench, sample};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 const PROTOCOL: &str = include_str!("../www/src/core/protocol.ts");
@@ -66,16 +66,16 @@ fn tags(union: &str, tag: &str) -> BTreeSet<String> {
     tags
 }
 
-/// The variants that serde knows, as its own error lists them.
-fn variants<T: DeserializeOwned>(tag: &str) -> BTreeSet<String> {
-    let wrong = format!(r#"{{"{tag}":"no such thing","value":null}}"#);
-    let error = serde_json::from_str::<T>(&wrong)
+/// The variants that are read, as the error for another one lists them.
+fn variants<T: FromJson>(tag: &str) -> BTreeSet<String> {
+    let wrong = format!(r#"{{"{tag}":"no such thing"}}"#);
+    let error = read::<T>(wrong.as_bytes(), 100)
         .err()
         .expect("there is no such thing")
         .to_string();
     let (_, known) = error
         .split_once("expected one of ")
-        .expect("serde lists what it knows");
+        .expect("the error lists what is known");
     known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
@@ -94,7 +94,7 @@ fn session() -> Workbench {
 }
 
 fn ask(workbench: &mut Workbench, query: &str) -> Value {
-    let query: Query = serde_json::from_str(query).unwrap();
+    let query: Query = read(query.as_bytes(), 1000).unwrap();
     serde_json::to_value(workbench.query(&query).unwrap()).unwrap()
 }
 

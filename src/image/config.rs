@@ -3,21 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::archive::LayerBlob;
 use super::created::is_date_time;
 use crate::digest::Digest;
 
 /// What the image is for (config.md: `os`, `architecture` and `variant`, with Go's names).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Platform {
     /// The operating system: `linux`.
     pub os: String,
     /// The processor: `amd64`, `arm64`, …
     pub architecture: String,
     /// The processor's variant: `v7` of `arm`.
-    #[serde(default)]
     pub variant: Option<String>,
 }
 
@@ -71,7 +70,7 @@ pub struct Settings {
 }
 
 /// One field with its new value, as it comes from the page, a recipe or the command line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "field", content = "value", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "each is the field of `Settings` that has its name")]
 pub enum ConfigField {
@@ -412,9 +411,10 @@ struct History<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::json;
 
     fn field(json: &str) -> ConfigField {
-        serde_json::from_str(json).unwrap()
+        json::read(json.as_bytes(), 1 << 20).unwrap()
     }
 
     fn set(json: &str) -> Result<Settings, ConfigError> {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Layer;
 use super::cache::{Deflated, STEP, SegmentCache, key_of, next_segment, read_window};
@@ -16,7 +16,7 @@ use crate::content::ContentError;
 use crate::digest::{Digest, Hasher};
 
 /// How a layer is stored in the image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// The tar itself: its digest is the DiffID.

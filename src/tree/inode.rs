@@ -128,7 +128,7 @@ impl Node {
 }
 
 /// The kinds of inodes that a layer can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the names of `Node`")]
 pub enum Kind {

@@ -11,10 +11,10 @@ mod file;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
 use crate::image::Platform;
+use crate::image::json::{self, FromJson};
 use crate::tree::{Node, TreePath};
 use crate::workbench::{self, ContentRef, Export, Operation, Query, SourceId, Workbench, WorkbenchError};
 
@@ -49,9 +49,9 @@ fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
     js_sys::JSON::parse(&text)
 }
 
-fn from_js<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
+fn from_js<T: FromJson>(value: JsValue) -> Result<T, JsValue> {
     let text = String::from(js_sys::JSON::stringify(&value)?);
-    serde_json::from_slice(text.as_bytes()).map_err(|error| thrown("bad_request", error.to_string()))
+    json::read(text.as_bytes(), u64::MAX).map_err(|error| thrown("bad_request", error.to_string()))
 }
 
 /// Sends the text of a panic to the console before the trap that follows it.

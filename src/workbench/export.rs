@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
-
 use crate::image::archive::{Part, archive_plan};
 use crate::image::manifest::blob_path;
 use crate::layer::{Bytes, Chunks, Walk};
@@ -16,8 +14,7 @@ use super::operation::{ImageId, LayerId};
 use super::state::{ImageState, LayerState};
 
 /// What is wanted.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "export", rename_all = "snake_case")]
+#[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "fields are what their names say")]
 pub enum Export {
     /// The image archive: an OCI layout in a tar that is also what `docker load` reads.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::tests::{finish, make, operation, write};
 use super::*;
+use crate::image::json;
 use crate::tree::{Directory, Metadata, Node, Time, Tree, TreePath};
 
 /// Far more than any of these takes, and far less than the square of their sizes would.
@@ -61,7 +62,9 @@ fn place(layer: LayerId, path: &str) -> Place {
 }
 
 fn ask(workbench: &mut Workbench, query: &str) -> Answer {
-    workbench.query(&serde_json::from_str(query).unwrap()).unwrap()
+    workbench
+        .query(&json::read(query.as_bytes(), 1 << 20).unwrap())
+        .unwrap()
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod apply;
 mod blobs;
 mod error;
 mod export;
+mod from_json;
 mod import;
 mod journal;
 #[cfg(test)]

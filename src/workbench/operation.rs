@@ -1,10 +1,11 @@
 //! Operations: everything that can change a session, as data. They are what the journal keeps, what a recipe
-//! stores and what the page sends, in one JSON form (mirrored in `www/src/core/protocol.ts`).
+//! stores and what the page sends, in one JSON form (mirrored in `www/src/core/protocol.ts`): written by serde,
+//! read by the tables of `from_json`.
 //!
 //! Paths, names and targets are texts in the form of [`crate::text`]; they are read when the operation is
 //! applied, so that a wrong one gives an error that names the rule.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::image::config::ConfigField;
@@ -12,7 +13,7 @@ use crate::layer::Compression;
 use crate::tree::Time;
 
 /// A change, when it was made and by whom. The core has no clock and no user: it is told.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Operation {
     /// The mtime of what is made or written.
     pub time: Time,
@@ -23,7 +24,7 @@ pub struct Operation {
 }
 
 /// Who does it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Caller {
     /// Owner of what is made.
     pub uid: u32,
@@ -50,7 +51,7 @@ pub type LayerId = u32;
 pub type SourceId = u32;
 
 /// Where the bytes of a content come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum ContentRef {
     /// These characters, as UTF-8.
@@ -82,25 +83,24 @@ pub enum ContentRef {
 }
 
 /// Attributes to set; those that are absent stay, or get their defaults.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Attributes {
     /// Permissions, 0 to 0o7777.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<i64>,
     /// Owner.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<i64>,
     /// Group.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gid: Option<i64>,
     /// Time of the last change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mtime: Option<Time>,
 }
 
 /// An entry of a layer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// Which layer.
     pub layer: LayerId,
@@ -109,7 +109,7 @@ pub struct Place {
 }
 
 /// What is to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[allow(
     missing_docs,
@@ -126,8 +126,8 @@ pub enum NewEntry {
 }
 
 /// What is done. Every action either is done wholly or changes nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
 #[allow(
     missing_docs,
     reason = "fields are what their names and the variant's line say"
@@ -144,7 +144,7 @@ pub enum Action {
         image: ImageId,
         layer: LayerId,
         name: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<usize>,
     },
     /// A layer from a tar, plain or gzip; until it is edited, the tar's bytes stay as they are.
@@ -153,7 +153,7 @@ pub enum Action {
         layer: LayerId,
         name: String,
         content: ContentRef,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<usize>,
     },
     /// A copy of a layer, right above it.
@@ -185,11 +185,8 @@ pub enum Action {
         layer: LayerId,
         path: String,
         entry: NewEntry,
-        #[serde(default)]
         attributes: Attributes,
-        #[serde(default)]
         parents: bool,
-        #[serde(default)]
         replace: bool,
     },
     /// New bytes for a file.
@@ -227,7 +224,6 @@ pub enum Action {
     Whiteout {
         layer: LayerId,
         path: String,
-        #[serde(default)]
         parents: bool,
     },
     /// Takes a whiteout away.
@@ -237,7 +233,6 @@ pub enum Action {
         layer: LayerId,
         path: String,
         opaque: bool,
-        #[serde(default)]
         parents: bool,
     },
     /// Several actions as one.

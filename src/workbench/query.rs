@@ -1,6 +1,6 @@
 //! What a user interface asks. The answers' shapes are mirrored in `www/src/core/protocol.ts`.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::digest::{Digest, chain_id};
 use crate::image::Documents;
@@ -25,8 +25,7 @@ use super::view::{
 const WINDOW_LIMIT: usize = 2000;
 
 /// A question.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "query", rename_all = "snake_case")]
+#[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "documented in the protocol")]
 pub enum Query {
     Overview,
@@ -34,13 +33,11 @@ pub enum Query {
         image: ImageId,
         from: usize,
         to: usize,
-        #[serde(flatten)]
         of: RowsOf,
     },
     RowOf {
         image: ImageId,
         path: String,
-        #[serde(flatten)]
         of: RowsOf,
     },
     Column {

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::content::{Content, ContentError, Source};
 use crate::digest::Digest;
+use crate::image::json;
 use crate::image::manifest::blob_path;
 use crate::layer::Bytes;
 use crate::tar::{Entries, EntryHeader, EntryType, Format, encode, end_padding, padding};
@@ -26,7 +27,7 @@ pub const RECIPE_LIMIT: u64 = 256 << 20;
 const DOCUMENT: &str = "recipe.json";
 
 /// The document of a recipe.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub struct Recipe {
     /// The form of the document: 1.
     pub version: u32,
@@ -47,7 +48,7 @@ impl Recipe {
             let name = name.strip_prefix("./").unwrap_or(&name);
             if name == DOCUMENT {
                 let document = entry.content.read_all(RECIPE_LIMIT)?;
-                let read = serde_json::from_slice(&document);
+                let read = json::read(&document, RECIPE_LIMIT);
                 recipe = Some(read.map_err(|failed| error(format!("recipe.json: {failed}")))?);
             } else if let Some(hex) = name.strip_prefix("blobs/sha256/").filter(|hex| !hex.is_empty()) {
                 let digest: Digest = format!("sha256:{hex}")

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::overlay::{Change, Spot, SpotEntry, Stack, StackCell};
 use crate::text::escape;
@@ -19,16 +19,13 @@ const OPEN_LIMIT: u64 = 400;
 const COMPARE_LIMIT: u64 = 64 << 10;
 
 /// Which rows are wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowsOf {
     /// Only the rows at which this layer has something.
-    #[serde(default)]
     pub layer: Option<LayerId>,
     /// Only paths whose name contains this, and what is above them.
-    #[serde(default)]
     pub filter: Option<String>,
     /// Only what shows in the merged view.
-    #[serde(default)]
     pub merged: bool,
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::digest::Digest;
+use crate::image::json;
 use crate::layer::Bytes;
 use crate::tree::Time;
 
@@ -13,6 +14,10 @@ pub(super) fn operation(action: Action) -> Operation {
         caller: Caller::ROOT,
         action,
     }
+}
+
+fn question(text: &str) -> Query {
+    json::read(text.as_bytes(), 1 << 20).unwrap()
 }
 
 fn session() -> Workbench {
@@ -507,7 +512,7 @@ fn a_tar_is_read_ahead_in_steps() {
 #[test]
 fn rows_are_windows_of_the_whole_stack() {
     let mut workbench = session();
-    let query = |text: &str| serde_json::from_str::<Query>(text).unwrap();
+    let query = |text: &str| question(text);
     let rows = |workbench: &mut Workbench, text: &str| match workbench.query(&query(text)).unwrap() {
         Answer::Rows { rows, total, .. } => {
             let visible = rows
@@ -646,7 +651,7 @@ fn what_cannot_be_read_fails_alone_and_is_tried_again() {
     let error = workbench.export(&Export::Image { image: 1 }).err().unwrap();
     assert!(error.to_string().contains("it was taken away"), "{error}");
     let rows = r#"{"query":"rows","image":1,"from":0,"to":99,"filter":"x"}"#;
-    let Answer::Rows { rows, .. } = workbench.query(&serde_json::from_str(rows).unwrap()).unwrap() else {
+    let Answer::Rows { rows, .. } = workbench.query(&question(rows)).unwrap() else {
         panic!("rows were asked for")
     };
     let row = rows.iter().find(|row| row.path == "/data/x").unwrap();
@@ -677,8 +682,7 @@ fn a_row_opens_only_if_something_shows_in_it() {
     }
     let mut expandable = |of: &str| {
         let query = format!(r#"{{"query":"rows","image":1,"from":0,"to":99{of}}}"#);
-        let Answer::Rows { rows, .. } = workbench.query(&serde_json::from_str(&query).unwrap()).unwrap()
-        else {
+        let Answer::Rows { rows, .. } = workbench.query(&question(&query)).unwrap() else {
             panic!("rows were asked for")
         };
         let rows = rows.iter().filter(|row| row.expandable);

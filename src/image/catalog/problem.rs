@@ -212,9 +212,9 @@ impl Problem {
     /// Where a JSON error is.
     pub(super) fn offset_of(error: &JsonError) -> usize {
         match *error {
-            JsonError::Syntax { offset, .. } | JsonError::Depth { offset } | JsonError::Nodes { offset } => {
-                offset
-            }
+            JsonError::Syntax { offset, .. }
+            | JsonError::Depth { offset }
+            | JsonError::Nodes { offset, .. } => offset,
             JsonError::Size { .. } => 0,
         }
     }

@@ -12,12 +12,15 @@
 mod edit;
 mod node;
 mod parse;
+mod read;
 
 use std::sync::Arc;
 
 pub use edit::{EditError, Edits, Item, Value};
 pub(crate) use node::escape_step;
 pub use node::{Kind, Node};
+pub use read::{FromJson, ReadError, read};
+pub(crate) use read::{Members, fields, from_name, from_object, from_tagged};
 
 /// The largest document that is read: what containerd takes.
 pub const SIZE_LIMIT: u64 = 20 << 20;
@@ -61,16 +64,20 @@ pub enum JsonError {
         offset: usize,
     },
     /// More values than are kept.
-    #[error("byte {offset}: the document has more than {NODE_LIMIT} values")]
+    #[error("byte {offset}: the document has more than {limit} values")]
     Nodes {
         /// Where the one too many begins.
         offset: usize,
+        /// How many are kept.
+        limit: usize,
     },
     /// More bytes than are read.
-    #[error("the document has {length} bytes, more than the {SIZE_LIMIT} that are read")]
+    #[error("the document has {length} bytes, more than the {limit} that are read")]
     Size {
         /// Its length.
         length: u64,
+        /// How many are read.
+        limit: u64,
     },
 }
 
@@ -115,8 +122,13 @@ pub struct Document {
 impl Document {
     /// Reads a document. Always gives one: if the bytes break the grammar or a limit, what stands before that.
     pub fn parse(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self::parse_within(bytes, SIZE_LIMIT, NODE_LIMIT)
+    }
+
+    /// Reads a document with limits of its own: bytes, and values.
+    pub fn parse_within(bytes: impl Into<Arc<[u8]>>, size: u64, nodes: usize) -> Self {
         let bytes = bytes.into();
-        let parsed = parse::parse(&bytes);
+        let parsed = parse::parse(&bytes, size, nodes);
         Self {
             nodes: parsed.nodes.into(),
             faults: parsed.faults.into(),

@@ -1,7 +1,7 @@
 //! From bytes to the index of their values: the grammar of RFC 8259, without recursion.
 
 use super::node::{Kind, Slot, decode, escaped};
-use super::{DEPTH_LIMIT, FAULT_LIMIT, Fault, FaultKind, JsonError, NODE_LIMIT, SIZE_LIMIT, line_and_column};
+use super::{DEPTH_LIMIT, FAULT_LIMIT, Fault, FaultKind, JsonError, line_and_column};
 
 /// What was found in some bytes.
 pub(super) struct Parsed {
@@ -12,16 +12,22 @@ pub(super) struct Parsed {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-pub(super) fn parse(bytes: &[u8]) -> Parsed {
+/// Reads at most `size` bytes, with at most `limit` values in them.
+pub(super) fn parse(bytes: &[u8], size: u64, limit: usize) -> Parsed {
     let mut parser = Parser {
         bytes,
+        limit,
         at: 0,
         open: Vec::new(),
         key: (0, 0),
         nodes: Vec::new(),
         faults: Vec::new(),
     };
-    let error = parser.document().err();
+    let length = bytes.len() as u64;
+    let error = match length > size {
+        true => Some(JsonError::Size { length, limit: size }),
+        false => parser.document().err(),
+    };
     parser.close_all();
     parser.faults.sort_by_key(|fault| fault.offset);
     Parsed {
@@ -33,6 +39,8 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
 
 struct Parser<'a> {
     bytes: &'a [u8],
+    /// The most values that are kept.
+    limit: usize,
     at: usize,
     /// The lists and objects that are not closed yet, from the outermost.
     open: Vec<u32>,
@@ -46,10 +54,6 @@ type Parse<T> = Result<T, JsonError>;
 
 impl Parser<'_> {
     fn document(&mut self) -> Parse<()> {
-        let length = self.bytes.len() as u64;
-        if length > SIZE_LIMIT {
-            return Err(JsonError::Size { length });
-        }
         if self.bytes.starts_with(BYTE_ORDER_MARK) {
             self.fault(0, FaultKind::ByteOrderMark);
             self.at = BYTE_ORDER_MARK.len();
@@ -155,8 +159,11 @@ impl Parser<'_> {
     }
 
     fn push(&mut self, kind: Kind, start: usize, end: usize) -> Parse<u32> {
-        if self.nodes.len() == NODE_LIMIT {
-            return Err(JsonError::Nodes { offset: start });
+        if self.nodes.len() == self.limit {
+            return Err(JsonError::Nodes {
+                offset: start,
+                limit: self.limit,
+            });
         }
         let index = self.nodes.len() as u32;
         let (key_start, key_end) = std::mem::take(&mut self.key);

@@ -303,12 +303,13 @@ fn limits_hold() {
     assert_eq!(
         wide.error(),
         Some(&JsonError::Nodes {
-            offset: 1 + 2 * (NODE_LIMIT - 1)
+            offset: 1 + 2 * (NODE_LIMIT - 1),
+            limit: NODE_LIMIT
         })
     );
     let large = Document::parse(vec![b' '; SIZE_LIMIT as usize + 1]);
-    let length = SIZE_LIMIT + 1;
-    assert_eq!(large.error(), Some(&JsonError::Size { length }));
+    let (length, limit) = (SIZE_LIMIT + 1, SIZE_LIMIT);
+    assert_eq!(large.error(), Some(&JsonError::Size { length, limit }));
     // Names by the hundred thousand, and faults beyond what is kept, in a moment.
     let many = Document::parse(format!("{{{}\"x\":0}}", "\"x\":0,".repeat(200_000)).into_bytes());
     assert_eq!((many.error(), many.faults().len()), (None, FAULT_LIMIT));
