@@ -1,16 +1,14 @@
 /** Bytes as the lines of a hex view: offset, pairs, the printable characters. */
-export const PER_LINE = 8;
-
 export interface HexLine {
   offset: string;
   pairs: string;
   text: string;
 }
 
-export function hexLines(bytes: Uint8Array, start = 0): HexLine[] {
+export function hexLines(bytes: Uint8Array, start = 0, perLine = 8): HexLine[] {
   const lines: HexLine[] = [];
-  for (let at = 0; at < bytes.length; at += PER_LINE) {
-    const row = [...bytes.subarray(at, at + PER_LINE)];
+  for (let at = 0; at < bytes.length; at += perLine) {
+    const row = [...bytes.subarray(at, at + perLine)];
     lines.push({
       offset: (start + at).toString(16).padStart(8, '0'),
       pairs: row.map((byte) => byte.toString(16).padStart(2, '0')).join(' '),

@@ -115,6 +115,21 @@ describe('JSON', () => {
     expect(shown).toContain('\n    -2.5e3,\n');
     expect(shown).toContain('"d": []');
   });
+  it('knows where every value stands', () => {
+    const tokens = tokenize('{"a/b": [1, {"c~": "x"}, []], "d": null}');
+    const at = (text: string) => tokens.find((token) => token.text === text)?.pointer;
+    expect(at('1')).toBe('/a~1b/0');
+    expect(at('"x"')).toBe('/a~1b/1/c~0');
+    expect(at('"c~"')).toBe('/a~1b/1/c~0');
+    expect(at('null')).toBe('/d');
+    expect(tokens.at(0)?.pointer).toBe('');
+  });
+  it('shows what it can of what is cut off', () => {
+    const tokens = tokenize('{"a": 1, "b": "cut');
+    expect(tokens.map((token) => token.text).join('')).toBe('{"a": 1, "b": "cut');
+    expect(tokens.at(-1)?.type).toBe('word');
+    expect(tokenize('no json at all')).toHaveLength(1);
+  });
 });
 
 it('writes base64', () => {
