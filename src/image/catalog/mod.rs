@@ -14,6 +14,7 @@ mod docker;
 mod images;
 mod open;
 mod problem;
+pub mod rebuild;
 mod walk;
 
 use crate::compress::inflate::Packing;
@@ -367,6 +368,8 @@ impl Catalog {
     }
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

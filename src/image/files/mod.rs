@@ -308,4 +308,4 @@ pub(super) fn clean(path: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 #[path = "tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -6,7 +6,7 @@ use crate::content::ScratchSpace;
 use crate::scratch::MemorySpace;
 
 /// One entry of a ustar tar: its path, its type flag, and what is in it or what it leads to.
-pub(crate) fn tar(entries: &[(&str, u8, &[u8])]) -> Vec<u8> {
+pub(in crate::image) fn tar(entries: &[(&str, u8, &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
     for (path, flag, content) in entries {
         let mut header = ::tar::Header::new_ustar();
