@@ -52,3 +52,18 @@ fn what_is_written_opens() {
         "from the manifest and from Docker's list"
     );
 }
+
+#[test]
+fn what_is_missing_is_said_where_it_is_named() {
+    let path = crate::image::manifest::blob_path(Digest::of(b"two"));
+    let catalog = testing::Archive::image(&["one", "two"]).without(&path).open();
+    let [problem] = &catalog.problems[..] else {
+        panic!("one problem: {:?}", catalog.problems);
+    };
+    assert_eq!(problem.id(), "blob_missing");
+    assert_eq!(problem.place.pointer.as_deref(), Some("/layers/1"));
+    assert_eq!(
+        catalog.node(catalog.images[0].layers[1].node).state,
+        State::Missing
+    );
+}
