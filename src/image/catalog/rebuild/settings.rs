@@ -41,24 +41,23 @@ impl Settings {
             working_dir: text("WorkingDir"),
             user: text("User"),
             stop_signal: text("StopSignal"),
-            author: text_of(root, "author").filter(is_not_empty),
-            created: text_of(root, "created").filter(is_not_empty),
+            author: filled(text_of(root, "author")),
+            created: filled(text_of(root, "created")),
             labels: labels.collect(),
             exposed_ports: keys("ExposedPorts"),
             volumes: keys("Volumes"),
             platform: Platform {
-                os: text_of(root, "os").filter(is_not_empty).unwrap_or(default.os),
-                architecture: text_of(root, "architecture")
-                    .filter(is_not_empty)
-                    .unwrap_or(default.architecture),
-                variant: text_of(root, "variant").filter(is_not_empty),
+                os: filled(text_of(root, "os")).unwrap_or(default.os),
+                architecture: filled(text_of(root, "architecture")).unwrap_or(default.architecture),
+                variant: filled(text_of(root, "variant")),
             },
         }
     }
 }
 
-fn is_not_empty(text: &String) -> bool {
-    !text.is_empty()
+/// A text, unless it is empty, which means the same as none.
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 fn texts(list: Node<'_>) -> Option<Vec<String>> {
