@@ -13,11 +13,7 @@ impl Settings {
     /// should is as if it were not there. Without a platform, the image is taken to be for the default one.
     pub fn from_config(root: Node<'_>) -> Self {
         let config = root.field("config");
-        let text = |name: &str| {
-            config
-                .and_then(|config| text_of(config, name))
-                .filter(is_not_empty)
-        };
+        let text = |name: &str| filled(config.and_then(|config| text_of(config, name)));
         let list = |name: &str| config.and_then(|config| texts(config.field(name)?));
         let keys = |name: &str| {
             let object = config.and_then(|config| config.field(name));
