@@ -70,6 +70,14 @@ pub enum TarError {
         /// How many are taken.
         limit: u64,
     },
+    /// More headers of long names and records than one entry can need.
+    #[error("more than {limit} headers in a row up to byte {offset} describe the entry that follows")]
+    Headers {
+        /// Where the last of them ends.
+        offset: u64,
+        /// How many are taken.
+        limit: usize,
+    },
     /// The tar ends before an entry does.
     #[error("the tar ends at byte {length}, inside {inside}, which begins at byte {offset}")]
     Truncated {

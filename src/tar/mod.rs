@@ -5,6 +5,7 @@
 //! 512 bytes. Its functions on paths are not used: they differ between targets and rewrite what they are
 //! given.
 
+pub mod anatomy;
 mod error;
 mod field;
 mod header;
@@ -12,6 +13,8 @@ mod oddity;
 pub mod pax;
 mod raw;
 mod read;
+#[cfg(test)]
+mod read_tests;
 mod records;
 mod sparse;
 mod window;
@@ -19,7 +22,7 @@ mod window;
 pub use error::TarError;
 pub use header::{EntryHeader, EntryType, Format, encode};
 pub use oddity::{ODDITY_LIMIT, Oddity, Part, SparseForm};
-pub use read::{Ending, Entries, Entry, GLOBAL_LIMIT, NAME_LIMIT, ReadType};
+pub use read::{Ending, Entries, Entry, GLOBAL_LIMIT, HEADER_LIMIT, NAME_LIMIT, Place, ReadType};
 pub use sparse::{FILE_LIMIT, PIECE_LIMIT, SparseError};
 
 /// A tar is made of blocks of this many bytes (POSIX, pax, "ustar Interchange Format").

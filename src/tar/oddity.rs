@@ -177,8 +177,6 @@ pub enum Oddity {
         offset: u64,
         /// In which way.
         form: SparseForm,
-        /// How many bytes of it lie in the tar.
-        stored: u64,
     },
     /// Records of a sparse file on what is no regular file, or of a version that is not known. They are passed
     /// over here and, if the version is unknown, in Go, which refuses the former.

@@ -28,6 +28,12 @@ pub(super) const DEV_MAJOR: Place = 329..337;
 pub(super) const DEV_MINOR: Place = 337..345;
 pub(super) const PREFIX: Place = 345..500;
 pub(super) const STAR_PREFIX: Place = 345..476;
+pub(super) const GNU_ATIME: Place = 345..357;
+pub(super) const GNU_CTIME: Place = 357..369;
+/// GNU's old sparse map: four pieces, then whether more follow, then the size of the file.
+pub(super) const SPARSE: Place = 386..482;
+pub(super) const SPARSE_MORE: usize = 482;
+pub(super) const REAL_SIZE: Place = 483..495;
 
 /// Whose header it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@
 //! Who does otherwise is told entry by entry, as an [`Oddity`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::error::TarError;
 use super::oddity::{ODDITY_LIMIT, Oddity, Part};
@@ -32,6 +33,9 @@ pub const NAME_LIMIT: u64 = 1 << 20;
 
 /// The most bytes that all global headers together may have: each entry is asked about them.
 pub const GLOBAL_LIMIT: u64 = 64 << 10;
+
+/// The most headers of long names and records that may stand before one entry.
+pub const HEADER_LIMIT: usize = 256;
 
 /// What kind of file an entry makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +93,8 @@ pub struct Entry {
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// How many bytes of content it has, holes included.
     pub size: u64,
+    /// How many of them lie in the tar, from `data` on.
+    pub stored: u64,
     /// The content.
     pub content: Content,
     /// What other readers take otherwise, in no special order; [`ODDITY_LIMIT`] at most.
@@ -99,8 +105,16 @@ pub struct Entry {
 pub struct Entries {
     window: Window,
     offset: u64,
-    globals: Records,
+    globals: Arc<Records>,
     state: State,
+}
+
+/// A place between two entries, from which reading can go on.
+#[derive(Clone)]
+pub struct Place {
+    /// Where it is.
+    pub offset: u64,
+    pub(super) globals: Arc<Records>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -145,11 +159,25 @@ struct Long {
 impl Entries {
     /// The entries of an uncompressed tar. One of no bytes has none.
     pub fn new(content: Content) -> Self {
+        let globals = Arc::default();
+        Self::resume(content, Place { offset: 0, globals })
+    }
+
+    /// The entries from a place on at which reading was before.
+    pub fn resume(content: Content, place: Place) -> Self {
         Self {
             window: Window::new(content),
-            offset: 0,
-            globals: Records::default(),
+            offset: place.offset,
+            globals: place.globals,
             state: State::Reading,
+        }
+    }
+
+    /// Where reading is: before the next entry and the headers that belong to it.
+    pub fn place(&self) -> Place {
+        Place {
+            offset: self.offset,
+            globals: self.globals.clone(),
         }
     }
 
@@ -191,7 +219,7 @@ impl Entries {
 
     fn read(&mut self) -> Result<Option<Entry>, TarError> {
         let mut extension = Extension::default();
-        loop {
+        for _ in 0..=HEADER_LIMIT {
             let at = self.offset;
             let Some(raw) = self.header()? else {
                 return match extension.offset {
@@ -231,6 +259,10 @@ impl Entries {
             extension.trim();
             extension.offset.get_or_insert(at);
         }
+        Err(TarError::Headers {
+            offset: self.offset,
+            limit: HEADER_LIMIT,
+        })
     }
 
     /// The next header block; none at the end.
@@ -319,7 +351,7 @@ impl Entries {
                 limit: GLOBAL_LIMIT,
             });
         }
-        self.globals.extend(records);
+        Arc::make_mut(&mut self.globals).extend(records);
         if extension.offset.is_some() {
             extension.oddities.push(Oddity::GlobalBetween { offset });
         }
@@ -367,6 +399,7 @@ impl Entries {
             device: raw.device(entry_type)?,
             xattrs: facts.xattrs(),
             size: 0,
+            stored: 0,
             content: Content::inline([]),
             oddities: odd,
         };
@@ -404,12 +437,12 @@ impl Entries {
         let end = end.ok_or(truncated)?;
         entry.end = length.min(end + padding(stored));
         entry.data = map.as_ref().map_or(start, |map| map.data);
-        entry.content = self.window.content().slice(entry.data, end - entry.data);
+        entry.stored = end - entry.data;
+        entry.content = self.window.content().slice(entry.data, entry.stored);
         if let Some(map) = map {
             entry.oddities.push(Oddity::Sparse {
                 offset,
                 form: map.form,
-                stored,
             });
             let expanded = map.expand(entry.content.clone());
             entry.content = expanded.map_err(|reason| TarError::Sparse { offset, reason })?;
@@ -529,7 +562,3 @@ impl Iterator for Entries {
         entry
     }
 }
-
-#[cfg(test)]
-#[path = "read_tests.rs"]
-mod tests;

@@ -1,14 +1,18 @@
 //! What the reader makes of headers of every kind, and of damage.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::compress::gzip::tests::{noise, random};
+use crate::content::Content;
 use crate::tar::{EntryHeader, EntryType, Format, SparseError, encode, end_padding};
+use crate::tree::Time;
 
 fn entries(bytes: &[u8]) -> Result<Vec<Entry>, TarError> {
     Entries::new(Content::inline(bytes)).collect()
 }
 
-fn header<'a>(name: &'a [u8], xattrs: &'a BTreeMap<Vec<u8>, Vec<u8>>) -> EntryHeader<'a> {
+pub(in crate::tar) fn header<'a>(name: &'a [u8], xattrs: &'a BTreeMap<Vec<u8>, Vec<u8>>) -> EntryHeader<'a> {
     EntryHeader {
         name,
         entry_type: EntryType::Regular,
@@ -23,7 +27,7 @@ fn header<'a>(name: &'a [u8], xattrs: &'a BTreeMap<Vec<u8>, Vec<u8>>) -> EntryHe
     }
 }
 
-fn put(out: &mut Vec<u8>, header: &EntryHeader<'_>, content: &[u8], format: Format) {
+pub(in crate::tar) fn put(out: &mut Vec<u8>, header: &EntryHeader<'_>, content: &[u8], format: Format) {
     let header = EntryHeader {
         size: content.len() as u64,
         ..*header
@@ -34,20 +38,29 @@ fn put(out: &mut Vec<u8>, header: &EntryHeader<'_>, content: &[u8], format: Form
 }
 
 /// Sets the checksum after a change to the header at `at`.
-fn fix_sum(tar: &mut [u8], at: usize) {
+pub(in crate::tar) fn fix_sum(tar: &mut [u8], at: usize) {
     tar[at + 148..at + 156].fill(b' ');
     let sum: u32 = tar[at..at + 512].iter().map(|&byte| u32::from(byte)).sum();
     tar[at + 148..at + 155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
 }
 
 /// A tar with one `x` header of these data before an entry `a`.
-fn with_records(data: &[u8]) -> Vec<u8> {
+pub(in crate::tar) fn with_records(data: &[u8]) -> Vec<u8> {
     let mut tar = Vec::new();
     let none = BTreeMap::new();
     put(&mut tar, &header(b"x", &none), data, Format::Gnu);
     tar[156] = b'x';
     fix_sum(&mut tar, 0);
     put(&mut tar, &header(b"a", &none), b"content", Format::Gnu);
+    tar
+}
+
+/// A global header of these records.
+pub(in crate::tar) fn global(data: &[u8]) -> Vec<u8> {
+    let mut tar = with_records(data);
+    tar[156] = b'g';
+    fix_sum(&mut tar, 0);
+    tar.truncate(512 + data.len().next_multiple_of(512));
     tar
 }
 
@@ -157,8 +170,7 @@ fn records_over_headers() {
     );
     // A global record holds until one of an entry's own says otherwise.
     let mut global = with_records(b"9 path=g\n14 mtime=1234\n");
-    global[156] = b'g';
-    fix_sum(&mut global, 0);
+    global.splice(..1024, self::global(b"9 path=g\n14 mtime=1234\n"));
     global.extend(with_records(b"9 path=l\n"));
     let all = entries(&global).unwrap();
     assert_eq!((&all[0].name[..], all[0].offset), (&b"g"[..], 1024));

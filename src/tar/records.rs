@@ -205,9 +205,17 @@ impl Facts<'_> {
         )
     }
 
-    pub(super) fn xattrs(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    /// The records of xattrs, by their names. Unlike others, they count without a value too.
+    pub(super) fn xattr_records(&self) -> BTreeMap<Vec<u8>, &Record> {
         let all = self.globals.by_keyword.iter().chain(&self.own.by_keyword);
-        all.filter_map(|(keyword, record)| Some((pax::xattr_name(keyword)?, record.value.clone())))
+        all.filter_map(|(keyword, record)| Some((pax::xattr_name(keyword)?, record)))
+            .collect()
+    }
+
+    pub(super) fn xattrs(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let records = self.xattr_records().into_iter();
+        records
+            .map(|(name, record)| (name, record.value.clone()))
             .collect()
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::error::TarError;
 use super::oddity::SparseForm;
-use super::raw::{Dialect, Raw};
+use super::raw::{self, Dialect, Raw};
 use super::records::Records;
 use super::window::Window;
 use super::{BLOCK, field, pax};
@@ -85,12 +85,11 @@ pub(super) struct Map {
 impl Map {
     /// The map of an entry of type `S`. Blocks with more of it stand behind the header.
     pub(super) fn old_gnu(raw: &Raw, window: &mut Window) -> Result<Self, Wrong> {
-        const MORE: usize = 482;
         const MORE_IN_EXTENSION: usize = 504;
         if raw.dialect() != Dialect::Gnu {
             return Err(SparseError::Foreign.into());
         }
-        let length = field::number(raw.field(483..495));
+        let length = field::number(raw.field(raw::REAL_SIZE));
         let length = length.and_then(|length| u64::try_from(length).ok());
         let mut map = Self {
             form: SparseForm::OldGnu,
@@ -98,8 +97,8 @@ impl Map {
             length: length.ok_or(SparseError::Number)?,
             data: raw.offset + BLOCK,
         };
-        map.take_old(raw.field(386..MORE))?;
-        let mut more = raw.block[MORE] != 0;
+        map.take_old(raw.field(raw::SPARSE))?;
+        let mut more = raw.block[raw::SPARSE_MORE] != 0;
         while more {
             let block = window.get(map.data..map.data + BLOCK)?;
             let block = block.ok_or(SparseError::Truncated)?;
