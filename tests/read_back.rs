@@ -253,7 +253,7 @@ fn image(directory: &Path, root: &Path, compression: Compression) -> Reference {
         diff_id: blob.diff_id,
         digest: blob.digest,
         size: blob.size,
-        media_type: compression.media_type(),
+        media_type: blob.media_type,
         created_by: None,
         comment: None,
     };

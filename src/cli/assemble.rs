@@ -250,7 +250,7 @@ impl Session {
         let added = self.workbench.state().layer(layer).map_err(Failure::work)?;
         let shown = path.display();
         self.notes
-            .extend(added.notes.iter().map(|note| format!("{shown}: {}", note.text)));
+            .extend(added.notes().iter().map(|note| format!("{shown}: {}", note.text)));
         Ok(())
     }
 

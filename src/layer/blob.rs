@@ -11,7 +11,10 @@ use serde::Serialize;
 use super::Layer;
 use super::cache::{Deflated, STEP, SegmentCache, key_of, next_segment, read_window};
 use super::chunks::{Bytes, Chunks};
+use super::origin::{Read, Sums};
+use super::read::ReadError;
 use crate::compress::gz1;
+use crate::compress::inflate::Packing;
 use crate::content::ContentError;
 use crate::digest::{Digest, Hasher};
 
@@ -24,24 +27,44 @@ pub enum Compression {
     /// gzip, by the profile gz1.
     #[default]
     Gz1,
+    /// The blob as it came, while the layer is not edited; then the tar itself if that is what came, else gz1.
+    Original,
 }
 
 impl Compression {
-    /// The media type of a layer that is stored so (image-spec, layer.md).
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::None => "application/vnd.oci.image.layer.v1.tar",
-            Self::Gz1 => "application/vnd.oci.image.layer.v1.tar+gzip",
+    /// How `layer` is stored as it is now.
+    pub fn of(self, layer: &Layer) -> Self {
+        match (self, layer.origin()) {
+            (Self::Original, Some(_)) if layer.is_original() => Self::Original,
+            (Self::Original, Some(origin)) if origin.packing() == Packing::Plain => Self::None,
+            (Self::Original, _) => Self::Gz1,
+            (chosen, _) => chosen,
+        }
+    }
+
+    /// The media type of `layer` if it is stored so (image-spec, layer.md).
+    pub fn media_type(self, layer: &Layer) -> &'static str {
+        let packing = layer.origin().map_or(Packing::Plain, |origin| origin.packing());
+        match (self.of(layer), packing) {
+            (Self::None, _) | (Self::Original, Packing::Plain) => "application/vnd.oci.image.layer.v1.tar",
+            (Self::Original, Packing::Zstd) => "application/vnd.oci.image.layer.v1.tar+zstd",
+            (Self::Gz1, _) | (Self::Original, Packing::Gzip) => "application/vnd.oci.image.layer.v1.tar+gzip",
         }
     }
 }
 
-/// A layer could not be made into a blob.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// A layer could not be made into a blob, or not be edited.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LayerError {
     /// A content could not be read or kept.
     #[error(transparent)]
     Content(#[from] ContentError),
+    /// It was opened, and is still to be read.
+    #[error("the layer has not been read yet")]
+    Unread,
+    /// It could not be read wholly.
+    #[error("the layer could not be read to its end, so it stays as it came: {0}")]
+    Damaged(ReadError),
 }
 
 /// One segment of a blob, and the state of both hashes after it.
@@ -65,6 +88,8 @@ pub struct Blob {
     pub size: u64,
     /// How it is stored.
     pub compression: Compression,
+    /// The media type that says so.
+    pub media_type: &'static str,
     /// How many of its segments were not deflated anew.
     pub segments_reused: usize,
     segments: Vec<Segment>,
@@ -79,8 +104,12 @@ impl Blob {
 
     /// The bytes of the blob, in order. `layer` is the layer that it was made of.
     pub fn bytes(&self, layer: &Layer) -> Box<dyn Iterator<Item = Bytes> + '_> {
-        if self.compression == Compression::None {
-            return Box::new(layer.chunks().map(|chunk| chunk.bytes));
+        match (self.compression, layer.origin()) {
+            (Compression::None, _) => return Box::new(layer.chunks().map(|chunk| chunk.bytes)),
+            (Compression::Original, Some(origin)) => {
+                return Box::new(std::iter::once(Bytes::Content(origin.blob().clone())));
+            }
+            _ => {}
         }
         let head = Bytes::Owned(gz1::HEADER.to_vec());
         let tail = Bytes::Owned(self.sum.trailer().to_vec());
@@ -109,6 +138,9 @@ pub enum Progress {
 /// The work of making a blob. Dropping it drops the work; what was deflated stays in the cache.
 pub struct BlobJob {
     compression: Compression,
+    media_type: &'static str,
+    /// The layer, if it is stored as it came: it is only hashed.
+    original: Option<Original>,
     chunks: std::iter::Peekable<Chunks>,
     previous: Option<Arc<Blob>>,
     same_so_far: bool,
@@ -141,6 +173,8 @@ const HASH_DISCOUNT: u64 = 16;
 impl BlobJob {
     /// The work for `layer` as it is now. `previous` is the blob that the layer had before.
     pub fn new(layer: &Layer, compression: Compression, previous: Option<Arc<Blob>>) -> Self {
+        let media_type = compression.media_type(layer);
+        let compression = compression.of(layer);
         let previous = previous.filter(|blob| blob.compression == compression);
         let mut blob = Hasher::new();
         let mut size = 0;
@@ -150,6 +184,8 @@ impl BlobJob {
         }
         Self {
             compression,
+            media_type,
+            original: (compression == Compression::Original).then(|| Original::new(layer)),
             chunks: layer.chunks().peekable(),
             same_so_far: previous.is_some(),
             previous,
@@ -167,6 +203,9 @@ impl BlobJob {
 
     /// Works for about as long as `budget` bytes take to be deflated.
     pub fn step(&mut self, budget: u64, cache: &mut SegmentCache) -> Result<Progress, LayerError> {
+        if let Some(original) = &mut self.original {
+            return original.step(budget);
+        }
         let mut spent = 0;
         while spent < budget {
             let Some(current) = &mut self.current else {
@@ -264,7 +303,7 @@ impl BlobJob {
         let diff_id = std::mem::take(&mut self.diff).finish();
         let mut blob = std::mem::take(&mut self.blob);
         let (digest, size) = match self.compression {
-            Compression::None => (diff_id, self.diff_size),
+            Compression::None | Compression::Original => (diff_id, self.diff_size),
             Compression::Gz1 => {
                 let trailer = self.sum.trailer();
                 blob.update(&trailer);
@@ -277,6 +316,7 @@ impl BlobJob {
             digest,
             size,
             compression: self.compression,
+            media_type: self.media_type,
             segments_reused: self.segments_reused,
             segments: std::mem::take(&mut self.segments),
             sum: std::mem::take(&mut self.sum),
@@ -290,6 +330,64 @@ impl BlobJob {
                 return Ok(blob);
             }
         }
+    }
+}
+
+/// The hashing of a layer that is stored as it came. What was packed was hashed when it was read.
+struct Original {
+    layer: Layer,
+    hasher: Hasher,
+    offset: u64,
+}
+
+impl Original {
+    fn new(layer: &Layer) -> Self {
+        Self {
+            layer: layer.clone(),
+            hasher: Hasher::new(),
+            offset: 0,
+        }
+    }
+
+    fn step(&mut self, budget: u64) -> Result<Progress, LayerError> {
+        let read = self.layer.as_read().ok_or(LayerError::Unread)?;
+        if let Some(error) = &read.damage {
+            return Err(LayerError::Damaged(error.clone()));
+        }
+        if let Some(Sums { digest, diff_id }) = read.sums {
+            return Ok(self.done(read, digest, diff_id.unwrap_or(digest)));
+        }
+        let total = read.tar.len();
+        let tar = Bytes::Content(read.tar.clone());
+        let end = total.min(self.offset.saturating_add(budget.saturating_mul(HASH_DISCOUNT)));
+        while self.offset < end {
+            let window = read_window(&tar, self.offset)?;
+            self.hasher.update(&window);
+            self.offset += window.len() as u64;
+        }
+        if self.offset < total {
+            return Ok(Progress::Working {
+                done: self.offset,
+                total,
+            });
+        }
+        let digest = std::mem::take(&mut self.hasher).finish();
+        Ok(self.done(read, digest, digest))
+    }
+
+    fn done(&self, read: &Read, digest: Digest, diff_id: Digest) -> Progress {
+        let origin = self.layer.origin().expect("it comes from somewhere");
+        Progress::Done(Arc::new(Blob {
+            diff_id,
+            diff_size: read.tar.len(),
+            digest,
+            size: origin.blob().len(),
+            compression: Compression::Original,
+            media_type: Compression::Original.media_type(&self.layer),
+            segments_reused: 0,
+            segments: Vec::new(),
+            sum: gz1::SegmentSum::default(),
+        }))
     }
 }
 
@@ -440,6 +538,7 @@ mod tests {
         for (path, bytes) in edits {
             layer
                 .edit()
+                .unwrap()
                 .write(&TreePath::parse(path).unwrap(), Content::inline(bytes))
                 .unwrap();
             let edited = BlobJob::new(&layer, Compression::Gz1, Some(blob.clone()))

@@ -3,12 +3,18 @@
 //! The rule of profile gz1 is local, so that an insertion re-cuts nothing but its neighbourhood. A segment
 //! begins before an entry if `crc32(name) * 2^20 < size(entry before it) * 2^32`: a coin that falls once a
 //! MiB on average, decided by this entry's name and its neighbour's size in the tar. And a segment begins at
-//! every whole MiB inside one file's content.
+//! every whole MiB inside one file's content. An entry that stayed as it came has its offset in the tar it came
+//! from for a name, and its bytes for a content.
+
+use std::sync::Arc;
 
 use crate::content::Content;
 use crate::digest::{Digest, Hasher};
 use crate::tar::{end_padding, padding};
+use crate::tree::{Tree, TreePath};
 
+use super::origin::Origin;
+use super::rewrite::{Part, Rewrite};
 use super::walk::{Piece, Walk};
 
 /// What a segment is on average, in bytes, and the stride at which a large content is cut.
@@ -61,6 +67,7 @@ enum Source {
     Entries(Walk),
     /// A tar that is kept as it came; what is left of it.
     Original(Content),
+    Edited(Box<Rewrite>),
     Done,
 }
 
@@ -73,6 +80,12 @@ impl Chunks {
     /// A tar as it came.
     pub fn of_original(tar: Content) -> Self {
         Self::new(Source::Original(tar))
+    }
+
+    /// The tar of a layer that was opened and edited.
+    pub(super) fn of_edited(origin: &Arc<Origin>, tree: &Tree, scrubbed: &Arc<[TreePath]>) -> Self {
+        let rewrite = Rewrite::new(origin, tree, scrubbed);
+        Self::new(Source::Edited(Box::new(rewrite)))
     }
 
     fn new(source: Source) -> Self {
@@ -89,27 +102,38 @@ impl Chunks {
         let begins_segment = cuts_before(&piece.name, self.size_before);
         (self.size_before, self.written) = (size, self.written + size);
         if let Some(content) = piece.content {
-            let length = content.len();
-            let zeros = padding(length);
+            let zeros = padding(content.len());
             if zeros > 0 {
                 self.pending.push(Chunk {
                     begins_segment: false,
                     bytes: Bytes::Zeros(zeros),
                 });
             }
-            for index in (0..length.div_ceil(SEGMENT)).rev() {
-                let from = index * SEGMENT;
-                let part = content.slice(from, SEGMENT.min(length - from));
-                self.pending.push(Chunk {
-                    begins_segment: index > 0,
-                    bytes: Bytes::Content(part),
-                });
-            }
+            self.push_content(&content, false);
         }
         self.pending.push(Chunk {
             begins_segment,
             bytes: Bytes::Owned(piece.header),
         });
+    }
+
+    /// An entry as it came. Its place in the tar it came from is its name: no edit changes that.
+    fn push_raw(&mut self, offset: u64, bytes: &Content) {
+        let begins_segment = cuts_before(&offset.to_le_bytes(), self.size_before);
+        (self.size_before, self.written) = (bytes.len(), self.written + bytes.len());
+        self.push_content(bytes, begins_segment);
+    }
+
+    fn push_content(&mut self, content: &Content, begins_segment: bool) {
+        let length = content.len();
+        for index in (0..length.div_ceil(SEGMENT)).rev() {
+            let from = index * SEGMENT;
+            let part = content.slice(from, SEGMENT.min(length - from));
+            self.pending.push(Chunk {
+                begins_segment: index > 0 || begins_segment,
+                bytes: Bytes::Content(part),
+            });
+        }
     }
 }
 
@@ -135,6 +159,18 @@ impl Iterator for Chunks {
                     })
                 }
             },
+            Source::Edited(rewrite) => {
+                match rewrite.next() {
+                    Some(Part::Raw(offset, bytes)) => self.push_raw(offset, &bytes),
+                    Some(Part::Entry(piece)) => self.push_entry(piece),
+                    Some(Part::Zeros(zeros)) => self.pending.push(Chunk {
+                        begins_segment: false,
+                        bytes: Bytes::Zeros(zeros),
+                    }),
+                    None => self.source = Source::Done,
+                }
+                self.pending.pop()
+            }
             Source::Original(rest) => {
                 let length = SEGMENT.min(rest.len());
                 if length == 0 {

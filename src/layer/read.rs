@@ -1,30 +1,33 @@
 //! From anyone's tar to a tree. Every spelling of a whiteout is understood: `.wh.` names of any file type,
-//! and the marks that overlayfs keeps on disk (character device 0:0, opaque xattrs). What the canonical layer
-//! would write otherwise is told in notes, with the place where it stands.
+//! and the marks that overlayfs keeps on disk (character device 0:0, opaque xattrs).
+//!
+//! Reading goes on past every entry that means nothing to a tree, or that runtimes refuse: its bytes stay, and a
+//! note tells what was read otherwise than it stands there, and where. Names are understood as runtimes extract
+//! them: cleaned, `..` kept inside of the root, directories above an entry through symbolic links of this layer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::compress::inflate::{Inflate, InflateError, LIMIT, Packing};
-use crate::content::{Content, ContentError, Scratch, ScratchSpace};
-use crate::tar::{Entries, Entry, ReadType, TarError};
+use crate::compress::inflate::InflateError;
+use crate::content::{Content, ContentError};
+use crate::tar::{Entry, ReadType, TarError};
 use crate::text::escape;
 use crate::tree::{
-    Device, Directory, EditError, Ino, Metadata, Name, NameError, Node, Time, Tree, TreePath, WHITEOUT_PREFIX,
+    Device, Directory, Ino, Metadata, Name, NameError, Node, Time, Tree, TreePath, WHITEOUT_PREFIX,
 };
 
-use super::Layer;
+use super::origin::{Original, Read, Role};
 use super::walk::OPAQUE_NAME;
 
-/// A layer as it was read.
-pub struct ReadTar {
-    /// What is in it.
-    pub tree: Tree,
-    /// What would be written otherwise than it was read, in the order of the tar.
-    pub notes: Vec<Note>,
-}
+/// The most entries that a layer is read to. The largest images have some hundred thousand; each costs about half
+/// a kilobyte of memory.
+pub const ENTRY_LIMIT: usize = 2_000_000;
+/// The longest name of an entry that Linux can make (PATH_MAX, limits.h).
+const PATH_MAX: usize = 4096;
+/// How many symbolic links a path may lead through (Linux, MAXSYMLINKS).
+const LINK_LIMIT: usize = 40;
 
-/// Something that was read, and would be written otherwise.
+/// Something that was read otherwise than it stands in the tar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// Where the entry begins in the tar.
@@ -33,20 +36,16 @@ pub struct Note {
     pub text: String,
 }
 
-/// Why some bytes are not a layer.
+/// Why some bytes are not a layer, or not all of it could be read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[allow(missing_docs, reason = "fields are what the texts name")]
 pub enum ReadError {
     #[error(transparent)]
     Tar(#[from] TarError),
-    #[error("entry at byte {offset}: {error}")]
-    Name { offset: u64, error: NameError },
-    #[error("entry at byte {offset}: {error}")]
-    Edit { offset: u64, error: EditError },
-    #[error("entry at byte {offset}: `{name}` is a whiteout of nothing: a name must follow `.wh.`")]
-    EmptyWhiteout { offset: u64, name: String },
-    #[error("entry at byte {offset}: the root of a layer must be a directory")]
-    RootNotDirectory { offset: u64 },
+    #[error("the tar has more than {limit} entries: the next begins at byte {offset}")]
+    TooMany { offset: u64, limit: usize },
+    #[error("{reason}")]
+    Missing { reason: String },
     #[error(transparent)]
     Inflate(#[from] InflateError),
     #[error(transparent)]
@@ -58,140 +57,79 @@ impl ReadError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Tar(_) => "bad_tar",
-            Self::Inflate(InflateError::Gzip(_)) => "bad_gzip",
-            Self::Inflate(InflateError::Zstd(_)) => "bad_zstd",
-            Self::Inflate(InflateError::TooLarge { .. }) => "too_large",
+            Self::TooMany { .. } => "too_many_entries",
+            Self::Missing { .. } => "missing_blob",
             Self::Inflate(InflateError::Content(_)) | Self::Content(_) => "content_unreadable",
-            _ => "bad_layer",
+            Self::Inflate(InflateError::Zstd(_)) => "bad_zstd",
+            Self::Inflate(_) => "bad_gzip",
         }
     }
 }
 
-/// Reads an uncompressed tar as a layer. Its contents become ranges of `tar`.
-pub fn read_tar(tar: &Content) -> Result<ReadTar, ReadError> {
-    let mut reader = Reader::new();
-    Entries::new(tar.clone()).try_for_each(|entry| reader.entry(entry?))?;
-    reader.finish()
+/// Why an entry has no place in the tree.
+struct Skip {
+    /// One sentence.
+    reason: String,
+    /// Whether it could have one in another tree.
+    depends: bool,
 }
 
-/// The work of reading a tar, plain, gzip or zstd, as a layer, in small steps. Dropping it drops the work.
-pub struct ReadJob(Box<Stage>);
-
-enum Stage {
-    Inflating {
-        inflate: Inflate,
-        size: u64,
-        scratch: Arc<dyn Scratch>,
-    },
-    Reading {
-        entries: Entries,
-        reader: Reader,
-        tar: Content,
-    },
-}
-
-/// How far reading is.
-pub enum Reading {
-    /// Bytes that were passed, and how many there are: of what is compressed first, then of the tar.
-    Working {
-        /// Bytes passed.
-        done: u64,
-        /// All bytes.
-        total: u64,
-    },
-    /// The layer, which keeps the tar's bytes, and what would be written otherwise.
-    Done(Layer, Vec<Note>),
-}
-
-/// What reading one entry costs, in bytes that are inflated in the same time.
-const ENTRY_COST: u64 = 2048;
-
-impl ReadJob {
-    /// The work for `tar`. What it inflates to, if it is compressed, is kept in scratch.
-    pub fn new(tar: &Content, space: &dyn ScratchSpace) -> Result<Self, ReadError> {
-        if Packing::of(tar)? == Packing::Plain {
-            return Ok(Self(Box::new(Stage::reading(tar.clone()))));
+impl Skip {
+    /// What has no place in any tree.
+    fn always(reason: String) -> Self {
+        Self {
+            reason,
+            depends: false,
         }
-        let (inflate, scratch) = (Inflate::new(tar, LIMIT)?, space.create()?);
-        Ok(Self(Box::new(Stage::Inflating {
-            inflate,
-            size: tar.len(),
-            scratch,
-        })))
     }
 
-    /// Works for about as long as `budget` bytes take to be inflated.
-    pub fn step(&mut self, budget: u64) -> Result<Reading, ReadError> {
-        let mut spent = 0;
-        while spent < budget {
-            match &mut *self.0 {
-                Stage::Inflating { inflate, scratch, .. } => {
-                    let before = inflate.written() + inflate.offset();
-                    if !inflate.step(|bytes| scratch.append(bytes).map(drop))? {
-                        *self.0 = Stage::reading(Content::whole(scratch.clone()));
-                        continue;
-                    }
-                    spent += inflate.written() + inflate.offset() - before;
-                }
-                Stage::Reading { entries, reader, tar } => match entries.next() {
-                    Some(entry) => {
-                        reader.entry(entry?)?;
-                        spent += ENTRY_COST;
-                    }
-                    None => {
-                        let read = std::mem::replace(reader, Reader::new()).finish()?;
-                        return Ok(Reading::Done(Layer::from_tar(read.tree, tar.clone()), read.notes));
-                    }
-                },
-            }
-        }
-        let (done, total) = match &*self.0 {
-            Stage::Inflating { inflate, size, .. } => (inflate.offset(), *size),
-            Stage::Reading { entries, tar, .. } => (entries.offset(), tar.len()),
-        };
-        Ok(Reading::Working { done, total })
-    }
-
-    /// Works until the end, for hosts that have nothing else to do.
-    pub fn run(mut self) -> Result<(Layer, Vec<Note>), ReadError> {
-        loop {
-            if let Reading::Done(layer, notes) = self.step(u64::MAX)? {
-                return Ok((layer, notes));
-            }
+    /// What has no place in this tree.
+    fn here(reason: String) -> Self {
+        Self {
+            reason,
+            depends: true,
         }
     }
 }
 
-impl Stage {
-    fn reading(tar: Content) -> Self {
-        Self::Reading {
-            entries: Entries::new(tar.clone()),
-            reader: Reader::new(),
-            tar,
-        }
+impl From<NameError> for Skip {
+    fn from(error: NameError) -> Self {
+        Self::always(error.to_string())
     }
 }
 
-struct Reader {
+/// A tree in the making.
+pub(super) struct Reader {
     tree: Tree,
+    entries: Vec<Original>,
     notes: Vec<Note>,
-    /// Names that were whited out; applied at the end, since they do not hide entries of this very layer.
-    whiteouts: BTreeSet<TreePath>,
-    /// Directories that were made for what is in them, and by which entry.
-    implied: BTreeMap<TreePath, u64>,
+    /// Names that were whited out, with their entries; applied at the end, since they do not hide entries of this
+    /// very layer.
+    whiteouts: BTreeMap<TreePath, Vec<usize>>,
     whiteout_time: Option<i64>,
+    is_tangled: bool,
+    prefix: Option<&'static [u8]>,
     offset: u64,
+    /// Where the names of the entry at hand led through symbolic links.
+    ways: Vec<Box<[u8]>>,
+    replaced: bool,
 }
 
 impl Reader {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        let mut tree = Tree::new(Metadata::new(0o755, 0, 0, Time::at(0)), 0);
+        tree.imply_root();
         Self {
-            tree: Tree::new(Metadata::new(0o755, 0, 0, Time::at(0)), 0),
+            tree,
+            entries: Vec::new(),
             notes: Vec::new(),
-            whiteouts: BTreeSet::new(),
-            implied: BTreeMap::new(),
+            whiteouts: BTreeMap::new(),
             whiteout_time: None,
+            is_tangled: false,
+            prefix: None,
             offset: 0,
+            ways: Vec::new(),
+            replaced: false,
         }
     }
 
@@ -202,203 +140,296 @@ impl Reader {
         });
     }
 
-    fn edit<T>(&self, result: Result<T, EditError>) -> Result<T, ReadError> {
-        result.map_err(|error| ReadError::Edit {
-            offset: self.offset,
-            error,
-        })
-    }
-
-    /// The path that a name in the tar means: `.` and empty components mean nothing, `..` is refused.
-    fn path(&self, name: &[u8]) -> Result<TreePath, ReadError> {
-        name.split(|&byte| byte == b'/')
-            .filter(|component| !matches!(*component, b"" | b"."))
-            .map(Name::new)
-            .collect::<Result<_, _>>()
-            .map_err(|error| ReadError::Name {
-                offset: self.offset,
-                error,
-            })
-    }
-
-    fn entry(&mut self, entry: Entry) -> Result<(), ReadError> {
+    /// Takes the next entry.
+    pub(super) fn entry(&mut self, entry: Entry) -> Result<(), ReadError> {
+        if self.entries.len() >= ENTRY_LIMIT {
+            return Err(ReadError::TooMany {
+                offset: entry.offset,
+                limit: ENTRY_LIMIT,
+            });
+        }
         self.offset = entry.offset;
-        let trimmed = entry.name.strip_suffix(b"/").unwrap_or(&entry.name);
-        let cut = trimmed
-            .iter()
-            .rposition(|&byte| byte == b'/')
-            .map_or(0, |slash| slash + 1);
-        let (parent, base) = trimmed.split_at(cut);
-        if let Some(name) = base.strip_prefix(WHITEOUT_PREFIX) {
-            return self.marker(&entry, parent, base, name);
+        let (offset, end) = (entry.offset, entry.end);
+        let prefix: &[u8] = if entry.name.starts_with(b"./") { b"./" } else { b"" };
+        self.prefix.get_or_insert(prefix);
+        let names = clean(&entry.name);
+        let kept = |depends| Role::Kept {
+            name: names.join(&b'/').into(),
+            depends,
+        };
+        let role = match self.role(&entry, &names) {
+            Ok(role) => role.unwrap_or_else(|| kept(true)),
+            Err(Skip { reason, depends }) => {
+                self.note(reason);
+                kept(depends)
+            }
+        };
+        let ways = std::mem::take(&mut self.ways).into();
+        self.entries.push(Original {
+            offset,
+            end,
+            role,
+            ways,
+        });
+        Ok(())
+    }
+
+    /// What an entry does; none if that is told at the end, or nothing.
+    fn role(&mut self, entry: &Entry, names: &[&[u8]]) -> Result<Option<Role>, Skip> {
+        if entry.name.len() > PATH_MAX {
+            let shown = escape(&entry.name[..64]);
+            let length = entry.name.len();
+            return Err(Skip::always(format!(
+                "`{shown}…` is {length} bytes long, and Linux takes {PATH_MAX}; it is left out"
+            )));
         }
-        let path = self.path(&entry.name)?;
+        let Some((base, parents)) = names.split_last() else {
+            return self.root(entry).map(Some);
+        };
+        if base.starts_with(WHITEOUT_PREFIX) {
+            return self.marker(entry, parents, base);
+        }
         if matches!(entry.entry_type, ReadType::CharDevice) && entry.device == (0, 0) {
+            let shown = escape(&entry.name);
             self.note(format!(
-                "`{path}` is a character device 0:0, which overlayfs reads as a whiteout"
+                "`{shown}` is a character device 0:0, which overlayfs reads as a whiteout"
             ));
-            return self.whiteout(&entry, path);
+            return self.whiteout(entry, parents, base);
         }
-        self.file(entry, path)
+        let name = Name::new(base)?;
+        let parent = self.directory(parents)?;
+        self.file(entry, parent, name).map(Some)
+    }
+
+    fn root(&mut self, entry: &Entry) -> Result<Role, Skip> {
+        if !matches!(entry.entry_type, ReadType::Directory) {
+            return Err(Skip::always(
+                "the root of a layer can only be a directory".to_owned(),
+            ));
+        }
+        let (metadata, opaque) = self.metadata(entry);
+        self.tree.set_metadata_of(Ino::ROOT, |old| *old = metadata);
+        if opaque {
+            self.tree.set_opaque_of(Ino::ROOT, true);
+        }
+        Ok(Role::Root)
     }
 
     /// An entry whose name begins with `.wh.`.
-    fn marker(&mut self, entry: &Entry, parent: &[u8], base: &[u8], name: &[u8]) -> Result<(), ReadError> {
-        let plain = matches!(entry.entry_type, ReadType::Regular) && entry.size == 0;
+    fn marker(&mut self, entry: &Entry, parents: &[&[u8]], base: &[u8]) -> Result<Option<Role>, Skip> {
         let shown = escape(&entry.name);
-        let parent = self.path(parent)?;
         if base == OPAQUE_NAME {
-            self.parents(&parent)?;
+            let directory = self.directory(parents)?;
             self.whiteout_time.get_or_insert(entry.mtime.seconds);
-            let result = self.tree.set_opaque(&parent, true);
-            return self.edit(result);
+            self.tree.set_opaque_of(directory, true);
+            return Ok(Some(Role::Opaque { directory }));
         }
+        let name = &base[WHITEOUT_PREFIX.len()..];
         if name.starts_with(WHITEOUT_PREFIX) {
-            self.note(format!(
+            return Err(Skip::always(format!(
                 "`{shown}` is a mark that AUFS kept for itself; it is left out"
-            ));
-            return Ok(());
+            )));
         }
         if matches!(name, b"" | b"." | b"..") {
-            return Err(ReadError::EmptyWhiteout {
-                offset: self.offset,
-                name: shown,
-            });
+            return Err(Skip::always(format!(
+                "`{shown}` is a whiteout of nothing: a name must follow `.wh.`; it is left out"
+            )));
         }
-        if !plain {
+        if !matches!(entry.entry_type, ReadType::Regular) || entry.size > 0 {
             self.note(format!(
                 "`{shown}` is a whiteout, but not the empty file that the specification asks for"
             ));
         }
-        let name = Name::new(name).map_err(|error| ReadError::Name {
-            offset: self.offset,
-            error,
-        })?;
-        self.whiteout(entry, parent.join(name))
+        self.whiteout(entry, parents, name)
     }
 
-    fn whiteout(&mut self, entry: &Entry, path: TreePath) -> Result<(), ReadError> {
+    fn whiteout(&mut self, entry: &Entry, parents: &[&[u8]], name: &[u8]) -> Result<Option<Role>, Skip> {
         self.whiteout_time.get_or_insert(entry.mtime.seconds);
-        self.whiteouts.insert(path);
-        Ok(())
+        let names = parents.iter().copied().chain([name]).map(Name::new);
+        let path: TreePath = names.collect::<Result<_, _>>()?;
+        self.whiteouts.entry(path).or_default().push(self.entries.len());
+        Ok(None)
     }
 
-    /// Makes `path` and what is above it, as runtimes do for directories without an entry.
-    fn parents(&mut self, path: &TreePath) -> Result<(), ReadError> {
-        let implied = Metadata::new(0o755, 0, 0, Time::at(0));
-        if self.tree.lookup(path).is_some() {
-            return Ok(());
-        }
-        self.implied.insert(path.clone(), self.offset);
-        let result = self.tree.make_parents(path, |_| implied.clone());
-        self.edit(result)?;
-        let result = self
-            .tree
-            .make(path, Node::Directory(Directory::default()), implied);
-        self.edit(result).map(|_| ())
+    /// The directory of these names, made as an implied one where it is missing.
+    fn directory(&mut self, names: &[&[u8]]) -> Result<Ino, Skip> {
+        self.walk(names, true)
     }
 
-    fn file(&mut self, entry: Entry, path: TreePath) -> Result<(), ReadError> {
-        let is_directory = matches!(entry.entry_type, ReadType::Directory);
-        let (metadata, opaque) = self.metadata(&entry, &path);
-        let exists = self.tree.lookup(&path);
-        if path.is_root() || (is_directory && exists.is_some_and(|ino| self.tree.directory(ino).is_some())) {
-            if !is_directory {
-                return Err(ReadError::RootNotDirectory { offset: self.offset });
+    /// Goes down from the root, through the symbolic links of this layer; what is missing is made with `make`.
+    fn walk(&mut self, names: &[&[u8]], make: bool) -> Result<Ino, Skip> {
+        let mut above = vec![Ino::ROOT];
+        let mut pending: Vec<Vec<u8>> = names.iter().rev().map(|name| name.to_vec()).collect();
+        let mut links = 0;
+        while let Some(name) = pending.pop() {
+            let at = *above.last().expect("the root stays");
+            if name == b".." {
+                above.truncate((above.len() - 1).max(1));
+                continue;
             }
-            self.implied.remove(&path);
-            let result = self.tree.set_metadata(&path, |old| *old = metadata);
-            self.edit(result)?;
-        } else {
-            self.place(entry, &path, metadata, exists)?;
+            let name = Name::new(&name)?;
+            let child = match self.tree.child(at, &name) {
+                Some(child) => child,
+                None if make => self.imply(at, name.clone()),
+                None => return Err(Skip::here(format!("`{name}` is not in this layer"))),
+            };
+            match &self.tree.inode(child).node {
+                Node::Directory(_) => above.push(child),
+                Node::Symlink(target) => {
+                    links += 1;
+                    if links > LINK_LIMIT {
+                        return Err(Skip::here(format!(
+                            "`{name}` leads through too many symbolic links"
+                        )));
+                    }
+                    if target.starts_with(b"/") {
+                        above.truncate(1);
+                    }
+                    let names = target.split(|&byte| byte == b'/');
+                    let names = names.filter(|name| !matches!(*name, b"" | b"."));
+                    pending.extend(names.rev().map(<[u8]>::to_vec));
+                }
+                _ => {
+                    let reason = format!("`{name}` is not a directory, so nothing can be in it");
+                    return Err(Skip::here(reason));
+                }
+            }
         }
-        if opaque && is_directory {
-            let result = self.tree.set_opaque(&path, true);
-            self.edit(result)?;
+        if links > 0 {
+            self.ways.push(names.join(&b'/').into());
         }
-        Ok(())
+        Ok(*above.last().expect("the root stays"))
     }
 
-    fn place(
-        &mut self,
-        entry: Entry,
-        path: &TreePath,
-        metadata: Metadata,
-        exists: Option<Ino>,
-    ) -> Result<(), ReadError> {
-        if let Some((parent, _)) = path.split_last() {
-            self.parents(&parent)?;
-        }
-        let node = match entry.entry_type {
-            ReadType::Regular => Node::File(entry.content),
-            ReadType::Directory => Node::Directory(Directory::default()),
-            ReadType::Symlink => Node::from(&entry.link_name[..]),
-            ReadType::CharDevice => Node::CharDevice(device(entry.device)),
-            ReadType::BlockDevice => Node::BlockDevice(device(entry.device)),
-            ReadType::Fifo => Node::Fifo,
-            ReadType::HardLink => return self.hard_link(&entry.link_name, path, exists),
-            ReadType::Other(flag) => {
-                self.note(format!(
-                    "`{path}` is of the unknown type {}; it is left out",
-                    escape(&[flag])
-                ));
-                return Ok(());
+    fn imply(&mut self, parent: Ino, name: Name) -> Ino {
+        let ino = self.tree.imply(parent, name.clone());
+        self.entries.push(Original {
+            offset: self.offset,
+            end: self.offset,
+            role: Role::Entry { parent, name, ino },
+            ways: Box::default(),
+        });
+        ino
+    }
+
+    fn file(&mut self, entry: &Entry, parent: Ino, name: Name) -> Result<Role, Skip> {
+        let is_directory = matches!(entry.entry_type, ReadType::Directory);
+        let existing = self.tree.child(parent, &name);
+        let (metadata, opaque) = self.metadata(entry);
+        let ino = match existing.filter(|ino| is_directory && self.tree.directory(*ino).is_some()) {
+            Some(ino) => {
+                self.tree.set_metadata_of(ino, |old| *old = metadata);
+                ino
+            }
+            None => {
+                let shown = escape(&entry.name);
+                let node = match entry.entry_type {
+                    ReadType::Regular => Node::File(entry.content.clone()),
+                    ReadType::Directory => Node::Directory(Directory::default()),
+                    ReadType::Symlink if entry.link_name.is_empty() => {
+                        return Err(Skip::always(format!(
+                            "`{shown}` is a symbolic link to nothing; it is left out"
+                        )));
+                    }
+                    ReadType::Symlink => Node::from(&entry.link_name[..]),
+                    ReadType::CharDevice => Node::CharDevice(device(entry.device)),
+                    ReadType::BlockDevice => Node::BlockDevice(device(entry.device)),
+                    ReadType::Fifo => Node::Fifo,
+                    ReadType::HardLink => return self.hard_link(&entry.link_name, parent, name, &shown),
+                    ReadType::Other(flag) => {
+                        let flag = escape(&[flag]);
+                        return Err(Skip::always(format!(
+                            "`{shown}` is of the unknown type {flag}; it is left out"
+                        )));
+                    }
+                };
+                self.give_way(parent, &name, &shown);
+                self.tree.add(parent, name.clone(), node, metadata)
             }
         };
-        self.give_way(path, exists)?;
-        let result = self.tree.make(path, node, metadata);
-        self.edit(result).map(|_| ())
+        if opaque && is_directory {
+            self.tree.set_opaque_of(ino, true);
+        }
+        Ok(Role::Entry { parent, name, ino })
     }
 
-    fn hard_link(&mut self, link: &[u8], path: &TreePath, exists: Option<Ino>) -> Result<(), ReadError> {
-        let target = self.path(link)?;
-        let result = self.tree.resolve(&target);
-        self.edit(result)?;
-        if target == *path {
-            return Ok(());
+    fn hard_link(&mut self, link: &[u8], parent: Ino, name: Name, shown: &str) -> Result<Role, Skip> {
+        let broken = |reason: String| {
+            let link = escape(link);
+            Skip::here(format!(
+                "`{shown}` is a hard link to `{link}`, but {reason}; it is left out"
+            ))
+        };
+        let names = clean(link);
+        let Some((base, parents)) = names.split_last() else {
+            return Err(broken("that is the root".to_owned()));
+        };
+        let target = self
+            .walk(parents, false)
+            .and_then(|directory| Ok((directory, Name::new(base)?)))
+            .map_err(|skip| broken(skip.reason))?;
+        let Some(ino) = self.tree.child(target.0, &target.1) else {
+            return Err(broken("that is not in this layer before it".to_owned()));
+        };
+        if self.tree.directory(ino).is_some() {
+            return Err(broken("that is a directory".to_owned()));
         }
-        self.give_way(path, exists)?;
-        let result = self.tree.link(path, &target);
-        self.edit(result)
+        if target == (parent, name.clone()) {
+            return Ok(Role::Entry { parent, name, ino });
+        }
+        self.give_way(parent, &name, shown);
+        if self.tree.get(ino).is_none() {
+            self.is_tangled = true;
+            return Err(broken("that was in what it replaces".to_owned()));
+        }
+        self.tree.add_link(parent, name.clone(), ino);
+        Ok(Role::Link {
+            parent,
+            name,
+            ino,
+            target,
+        })
     }
 
     /// A later entry of a name replaces an earlier one, in every runtime.
-    fn give_way(&mut self, path: &TreePath, exists: Option<Ino>) -> Result<(), ReadError> {
-        if exists.is_none() {
-            return Ok(());
+    fn give_way(&mut self, parent: Ino, name: &Name, shown: &str) {
+        if let Some(ino) = self.tree.child(parent, name) {
+            // Other entries may have been understood by way of it.
+            let node = &self.tree.inode(ino).node;
+            self.is_tangled |= matches!(node, Node::Directory(_) | Node::Symlink(_));
+            self.replaced = true;
+            self.note(format!("`{shown}` occurs twice; the last one counts"));
+            self.tree.remove(parent, name);
         }
-        self.note(format!("`{path}` occurs twice; the last one counts"));
-        let result = self.tree.delete(path);
-        self.edit(result)
     }
 
     /// The attributes of an entry without overlayfs's own marks, and whether these say that it is opaque.
-    fn metadata(&mut self, entry: &Entry, path: &TreePath) -> (Metadata, bool) {
+    fn metadata(&mut self, entry: &Entry) -> (Metadata, bool) {
+        let is_own =
+            |name: &[u8]| name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.");
         let mut xattrs = entry.xattrs.clone();
         let mut opaque = false;
-        let overlay: Vec<Vec<u8>> = xattrs
-            .keys()
-            .filter(|name| name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay."))
-            .cloned()
-            .collect();
-        for name in overlay {
-            let value = xattrs.remove(&name);
-            opaque |= name.ends_with(b".opaque") && value.as_deref() == Some(b"y");
+        for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_own(name)) {
+            xattrs.remove(name);
+            opaque |= name.ends_with(b".opaque") && value == b"y";
             self.note(format!(
-                "`{path}` has overlayfs's own mark {}; it is not kept as such",
-                escape(&name)
+                "`{}` has overlayfs's own mark {}; it is not taken for an attribute",
+                escape(&entry.name),
+                escape(name)
             ));
         }
         let mode = (entry.mode & 0o7777) as u16;
         let mut metadata = Metadata::new(mode, entry.uid, entry.gid, entry.mtime);
-        metadata.xattrs = Arc::new(xattrs);
+        if !xattrs.is_empty() {
+            metadata.xattrs = Arc::new(xattrs);
+        }
         (metadata, opaque)
     }
 
-    /// Whether a directory above `path` is whited out. To put anything into it would bring it back.
+    /// Whether a directory above the last of these names is whited out. To put anything into it would bring it back.
     fn is_under_whiteout(&self, path: &TreePath) -> bool {
         let mut ino = Ino::ROOT;
-        for name in path.names() {
+        for name in &path.names()[..path.names().len() - 1] {
             let Some(directory) = self.tree.directory(ino) else {
                 return false;
             };
@@ -410,48 +441,91 @@ impl Reader {
         false
     }
 
-    fn finish(mut self) -> Result<ReadTar, ReadError> {
+    fn place_whiteout(&mut self, path: &TreePath) -> Result<Role, Skip> {
+        if self.is_under_whiteout(path) {
+            return Err(Skip::here(format!(
+                "`{path}` is whited out, and so is a directory above it; it is left out"
+            )));
+        }
+        let names: Vec<&[u8]> = path.names().iter().map(Name::as_bytes).collect();
+        let (_, parents) = names.split_last().expect("a whiteout has a name");
+        let parent = self.directory(parents)?;
+        let name = path.names().last().expect("a whiteout has a name").clone();
+        // A whiteout hides what is below only: with a directory of its own that is an opaque directory,
+        // and anything else hides what is below by itself.
+        match self.tree.child(parent, &name) {
+            None => self.tree.add_whiteout(parent, name.clone()),
+            Some(own) => {
+                self.note(format!(
+                    "`{path}` and its whiteout are both in this layer, which runtimes read differently"
+                ));
+                if self.tree.directory(own).is_some() {
+                    self.tree.set_opaque_of(own, true);
+                }
+            }
+        }
+        Ok(Role::Whiteout { parent, name })
+    }
+
+    /// What was read; the caller adds where from.
+    pub(super) fn finish(mut self, tar: Content, damage: Option<ReadError>) -> Read {
         if let Some(time) = self.whiteout_time {
             self.tree.set_whiteout_time(time);
         }
-        for path in std::mem::take(&mut self.whiteouts) {
-            if self.is_under_whiteout(&path) {
-                self.note(format!(
-                    "`{path}` is whited out, and so is a directory above it; it is left out"
-                ));
-                continue;
-            }
-            let Some(own) = self.tree.lookup(&path) else {
-                if let Some((parent, _)) = path.split_last() {
-                    self.parents(&parent)?;
+        for (path, entries) in std::mem::take(&mut self.whiteouts) {
+            for entry in entries {
+                self.offset = self.entries[entry].offset;
+                match self.place_whiteout(&path) {
+                    Ok(role) => {
+                        self.entries[entry].role = role;
+                        self.entries[entry].ways = std::mem::take(&mut self.ways).into();
+                    }
+                    Err(skip) => self.note(skip.reason),
                 }
-                let result = self.tree.whiteout(&path);
-                self.edit(result)?;
-                continue;
-            };
-            // A whiteout hides what is below only: with a directory of its own that is an opaque directory,
-            // and anything else hides what is below by itself.
-            self.note(format!(
-                "`{path}` and its whiteout are both in this layer, which runtimes read differently"
-            ));
-            if self.tree.directory(own).is_some() {
-                let result = self.tree.set_opaque(&path, true);
-                self.edit(result)?;
             }
         }
-        for (path, offset) in std::mem::take(&mut self.implied) {
-            let text = format!(
-                "`{path}` has no entry, so runtimes give it what the layers below say; it would be written as 0755, 0:0"
-            );
-            self.notes.push(Note { offset, text });
-        }
+        // Directories that whiteouts imply stand before them.
+        self.entries
+            .sort_by_key(|entry| (entry.offset, entry.end > entry.offset));
+        let is_caught = |entry: &Original| match &entry.role {
+            Role::Link {
+                ino,
+                target: (parent, name),
+                ..
+            } => self.tree.child(*parent, name) != Some(*ino),
+            Role::Kept { depends, .. } => *depends && self.replaced,
+            _ => false,
+        };
+        let is_tangled = self.is_tangled || self.entries.iter().any(is_caught);
         // In the order of the tar, of one entry in the order of their finding.
         self.notes.sort_by_key(|note| note.offset);
-        Ok(ReadTar {
+        Read {
+            tar,
             tree: self.tree,
-            notes: self.notes,
-        })
+            entries: self.entries,
+            prefix: self.prefix.unwrap_or(b"./"),
+            has_globals: false,
+            is_tangled,
+            notes: self.notes.into(),
+            sums: None,
+            damage,
+            packing_notes: Vec::new(),
+            offsets: Default::default(),
+        }
     }
+}
+
+/// The names of a path as runtimes clean it: nothing empty, no `.`, and `..` goes up but not out.
+fn clean(name: &[u8]) -> Vec<&[u8]> {
+    let mut names = Vec::new();
+    for part in name.split(|&byte| byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(names.pop()),
+            part => names.push(part),
+        }
+    }
+    names
 }
 
 fn device((major, minor): (u32, u32)) -> Device {

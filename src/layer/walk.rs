@@ -114,32 +114,13 @@ impl Walk {
     }
 
     fn marker(&self, name: Vec<u8>) -> Piece {
-        let header = EntryHeader {
-            name: &name,
-            entry_type: EntryType::Regular,
-            link_name: b"",
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            mtime: Time::at(self.tree.whiteout_time()),
-            size: 0,
-            device: (0, 0),
-            xattrs: &BTreeMap::new(),
-        };
-        let mut blocks = Vec::with_capacity(512);
-        encode(&header, self.format, &mut blocks);
-        Piece {
-            header: blocks,
-            content: None,
-            name,
-        }
+        marker(&self.tree, name, self.format)
     }
 
     fn entry(&mut self, name: Vec<u8>, ino: Ino) -> Piece {
         let tree = self.tree.clone();
         let inode = tree.inode(ino);
-        // Devices and fifos with several names are written as often as they have names, as GNU tar does.
-        let linkable = matches!(inode.node, Node::File(_) | Node::Symlink(_)) && inode.links() > 1;
+        let linkable = is_linkable(inode);
         let first = if linkable {
             self.first_names.get(&ino)
         } else {
@@ -152,9 +133,13 @@ impl Walk {
         piece
     }
 
-    fn directory_entered(&mut self, directory: Ino) -> bool {
+    fn directory_entered(&mut self, directory: Ino) {
         self.opaque_is_due = self.tree.directory(directory).is_some_and(Directory::opaque);
-        self.opaque_is_due
+    }
+
+    /// Whether it is a directory that has no entry of its own.
+    fn is_implied(&self, ino: Ino) -> bool {
+        self.tree.directory(ino).is_some_and(Directory::implied)
     }
 }
 
@@ -165,28 +150,34 @@ impl Iterator for Walk {
         if std::mem::take(&mut self.root_is_due) {
             let root = self.stack[0].directory;
             self.directory_entered(root);
-            return Some(self.entry(self.path.clone(), root));
-        }
-        if std::mem::take(&mut self.opaque_is_due) {
-            return Some(self.marker([&self.path, OPAQUE_NAME].concat()));
+            if !self.is_implied(root) {
+                return Some(self.entry(self.path.clone(), root));
+            }
         }
         loop {
+            if std::mem::take(&mut self.opaque_is_due) {
+                return Some(self.marker([&self.path, OPAQUE_NAME].concat()));
+            }
             let Some(next) = self.advance() else {
                 self.stack.pop();
                 self.path.truncate(self.stack.last()?.path_len);
                 continue;
             };
-            return Some(match next {
+            let piece = match next {
                 Next::Whiteout(name) => self.marker([&self.path, WHITEOUT_PREFIX, name.as_bytes()].concat()),
                 Next::Entry(name, ino) if self.tree.directory(ino).is_some() => {
                     self.path.extend_from_slice(name.as_bytes());
                     self.path.push(b'/');
                     self.stack.push(Frame::new(ino, self.path.len()));
                     self.directory_entered(ino);
+                    if self.is_implied(ino) {
+                        continue;
+                    }
                     self.entry(self.path.clone(), ino)
                 }
                 Next::Entry(name, ino) => self.entry([&self.path, name.as_bytes()].concat(), ino),
-            });
+            };
+            return Some(piece);
         }
     }
 }
@@ -219,8 +210,37 @@ fn after(entries: &imbl::OrdMap<Name, Ino>, last: &Option<Name>) -> Option<(Name
     next.map(|(name, ino)| (name.clone(), *ino))
 }
 
+/// Whether further names of an inode are hard links to the first. Devices and fifos with several names are written
+/// as often as they have names, as GNU tar does.
+pub(super) fn is_linkable(inode: &Inode) -> bool {
+    matches!(inode.node, Node::File(_) | Node::Symlink(_)) && inode.links() > 1
+}
+
+/// A whiteout or an opaque mark called `name`.
+pub(super) fn marker(tree: &Tree, name: Vec<u8>, format: Format) -> Piece {
+    let header = EntryHeader {
+        name: &name,
+        entry_type: EntryType::Regular,
+        link_name: b"",
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: Time::at(tree.whiteout_time()),
+        size: 0,
+        device: (0, 0),
+        xattrs: &BTreeMap::new(),
+    };
+    let mut blocks = Vec::with_capacity(512);
+    encode(&header, format, &mut blocks);
+    Piece {
+        header: blocks,
+        content: None,
+        name,
+    }
+}
+
 /// An inode as an entry called `name`; as a hard link if it was written before, as `first`.
-fn piece(inode: &Inode, name: Vec<u8>, first: Option<&[u8]>, format: Format) -> Piece {
+pub(super) fn piece(inode: &Inode, name: Vec<u8>, first: Option<&[u8]>, format: Format) -> Piece {
     let (mut entry_type, mut link_name, mut content) = match &inode.node {
         Node::Directory(_) => (EntryType::Directory, &[][..], None),
         Node::File(content) => (EntryType::Regular, &[][..], Some(content)),

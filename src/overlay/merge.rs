@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::content::{Content, ContentError, window};
-use crate::tree::{Ino, Inode, Name, Node, Tree, TreePath};
+use crate::tree::{Directory, Ino, Inode, Name, Node, Tree, TreePath};
 
 /// The trees of a stack, bottom first.
 pub struct Stack<'a> {
@@ -22,6 +22,8 @@ pub struct StackCell {
     pub entry: SpotEntry,
     /// The position of the layer that hides it, if one does. A whiteout that is not hidden is at work.
     pub hidden_by: Option<usize>,
+    /// Whether it is a directory without an entry of its own: its attributes are those of the layers below.
+    pub implied: bool,
 }
 
 /// An entry or its absence.
@@ -41,19 +43,21 @@ pub struct Spot {
 }
 
 impl Spot {
-    /// The position and the inode of what shows in the merged view; of directories that merge, the topmost.
+    /// The position and the inode of what shows in the merged view; of directories that merge, the topmost that
+    /// has an entry, and so attributes, of its own.
     pub fn visible(&self) -> Option<(usize, Ino)> {
-        self.cells
-            .iter()
-            .enumerate()
-            .rev()
-            .find_map(|(position, cell)| match cell {
+        let shown = |with_implied: bool| {
+            let mut cells = self.cells.iter().enumerate().rev();
+            cells.find_map(|(position, cell)| match cell {
                 Some(StackCell {
                     entry: SpotEntry::Inode(ino),
                     hidden_by: None,
-                }) => Some((position, *ino)),
+                    implied,
+                }) if with_implied || !implied => Some((position, *ino)),
                 _ => None,
             })
+        };
+        shown(false).or_else(|| shown(true))
     }
 
     /// The position and the inode of the topmost entry, hidden or not.
@@ -104,9 +108,12 @@ impl<'a> Stack<'a> {
     pub fn root(&self) -> Spot {
         let opaque = |tree: &&Tree| tree.directory(Ino::ROOT).is_some_and(|root| root.opaque());
         let topmost = self.trees.iter().rposition(opaque);
-        let cell = |position| StackCell {
+        let cell = |position: usize| StackCell {
             entry: SpotEntry::Inode(Ino::ROOT),
             hidden_by: topmost.filter(|opaque| position < *opaque),
+            implied: self.trees[position]
+                .directory(Ino::ROOT)
+                .is_some_and(Directory::implied),
         };
         Spot {
             cells: (0..self.trees.len())
@@ -116,7 +123,7 @@ impl<'a> Stack<'a> {
     }
 
     /// The directory that layer `position` has at this spot.
-    fn directory(&self, spot: &Spot, position: usize) -> Option<&'a crate::tree::Directory> {
+    fn directory(&self, spot: &Spot, position: usize) -> Option<&'a Directory> {
         match spot.cells[position]?.entry {
             SpotEntry::Inode(ino) => self.trees[position].directory(ino),
             SpotEntry::Whiteout => None,
@@ -154,8 +161,11 @@ impl<'a> Stack<'a> {
             };
             let parent_hidden = parent.cells[position].and_then(|cell| cell.hidden_by);
             let mut hidden_by = parent_hidden.max(hider);
+            let mut implied = false;
             let entry = if let Some(&ino) = directory.entries().get(name) {
-                match self.trees[position].directory(ino) {
+                let own = self.trees[position].directory(ino);
+                implied = own.is_some_and(Directory::implied);
+                match own {
                     Some(own) if hidden_by.is_none() => {
                         directory_above = directory_above.or(Some(position));
                         if own.opaque() {
@@ -175,7 +185,11 @@ impl<'a> Stack<'a> {
             } else {
                 continue;
             };
-            cells[position] = Some(StackCell { entry, hidden_by });
+            cells[position] = Some(StackCell {
+                entry,
+                hidden_by,
+                implied,
+            });
         }
         Spot { cells }
     }
@@ -269,7 +283,7 @@ fn equal_up_to(a: &Content, b: &Content, limit: u64) -> Result<bool, ContentErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Directory, Metadata};
+    use crate::tree::Metadata;
 
     /// A tree of words: `dir/`, `file`, `-whiteout`, `dir/!` for an opaque directory.
     fn tree(words: &str) -> Tree {
@@ -298,7 +312,7 @@ mod tests {
         let spot = stack.spot(&TreePath::parse(path).unwrap());
         let texts = spot.cells.iter().map(|cell| match cell {
             None => ".".to_owned(),
-            Some(StackCell { entry, hidden_by }) => {
+            Some(StackCell { entry, hidden_by, .. }) => {
                 let what = if *entry == SpotEntry::Whiteout { "-" } else { "+" };
                 hidden_by.map_or(what.to_owned(), |by| format!("{what}{by}"))
             }

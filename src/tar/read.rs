@@ -181,6 +181,11 @@ impl Entries {
         }
     }
 
+    /// Whether global PAX headers so far set attributes of entries; comments do not.
+    pub fn has_global_attributes(&self) -> bool {
+        self.globals.set_attributes()
+    }
+
     /// Where the next header would begin; after the last entry, where the end begins.
     pub fn offset(&self) -> u64 {
         self.offset

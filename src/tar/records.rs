@@ -50,6 +50,11 @@ const READ: [&[u8]; 6] = [b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime
 const SPARSE: &[u8] = b"GNU.sparse.";
 
 impl Records {
+    /// Whether any of them says something about an entry; comments do not.
+    pub(super) fn set_attributes(&self) -> bool {
+        self.by_keyword.keys().any(|keyword| keyword != b"comment")
+    }
+
     /// The records in the data of a header, which begin at `start` in the tar.
     pub(super) fn parse(data: &[u8], start: u64, odd: &mut Vec<Oddity>) -> Result<Self, TarError> {
         let mut records = Self {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Directory, Ino, Inode, Metadata, Name, NameError, Node, Tree, TreePath};
+use super::{Directory, Ino, Inode, Metadata, Name, NameError, Node, Time, Tree, TreePath};
 use crate::content::Content;
 
 /// Why an edit cannot be done. Paths are escaped texts.
@@ -89,13 +89,7 @@ impl Tree {
             check_target(path, target)?;
         }
         let (parent, name) = self.free_place(path)?;
-        let ino = self.add_inode(Inode {
-            metadata,
-            node,
-            links: 1,
-        });
-        self.put(parent, name, ino);
-        Ok(ino)
+        Ok(self.add(parent, name, node, metadata))
     }
 
     /// Makes the directories above `path` that are missing. `attributes` are theirs, told by how many names
@@ -128,17 +122,72 @@ impl Tree {
                 Some(&child) => child,
                 None => {
                     let node = Node::Directory(Directory::default());
-                    let child = self.add_inode(Inode {
-                        metadata: attributes(depth + 1),
-                        node,
-                        links: 1,
-                    });
-                    self.put(ino, name.clone(), child);
-                    child
+                    self.add(ino, name.clone(), node, attributes(depth + 1))
                 }
             };
         }
         Ok(())
+    }
+
+    /// The directory `name` in `parent`, made as an implied one: something is in it, but it has no entry of its own.
+    /// Panics if `parent` is no directory, or has that name.
+    pub fn imply(&mut self, parent: Ino, name: Name) -> Ino {
+        let node = Node::Directory(Directory {
+            implied: true,
+            ..Directory::default()
+        });
+        self.add(parent, name, node, Metadata::new(0o755, 0, 0, Time::at(0)))
+    }
+
+    /// A new entry `name` in the directory `parent`, both of which the caller has looked up. Panics if `parent` is
+    /// no directory.
+    pub fn add(&mut self, parent: Ino, name: Name, node: Node, metadata: Metadata) -> Ino {
+        let ino = self.add_inode(Inode {
+            metadata,
+            node,
+            links: 1,
+        });
+        self.put(parent, name, ino);
+        ino
+    }
+
+    /// A further name of an inode that is no directory. Panics if `parent` is no directory.
+    pub fn add_link(&mut self, parent: Ino, name: Name, ino: Ino) {
+        self.change(ino, |inode| inode.links += 1);
+        self.put(parent, name, ino);
+    }
+
+    /// Takes a name out of a directory, and with the last name of an inode the inode and all that is in it.
+    pub fn remove(&mut self, parent: Ino, name: &Name) {
+        let ino = self.change_directory(parent, |directory| directory.entries.remove(name));
+        if let Some(ino) = ino {
+            self.unlink(ino);
+        }
+    }
+
+    /// Changes the attributes of an inode; a directory has an entry of its own then.
+    pub fn set_metadata_of(&mut self, ino: Ino, change: impl FnOnce(&mut Metadata)) {
+        self.change(ino, |inode| {
+            if let Node::Directory(directory) = &mut inode.node {
+                directory.implied = false;
+            }
+            change(&mut inode.metadata);
+        });
+    }
+
+    /// Says whether a directory hides all that the layers below have in it. Panics if it is no directory.
+    pub fn set_opaque_of(&mut self, ino: Ino, opaque: bool) {
+        self.change_directory(ino, |directory| directory.opaque = opaque);
+    }
+
+    /// Marks a name as deleted from the layers below. Panics if `parent` is no directory, or has that name.
+    pub fn add_whiteout(&mut self, parent: Ino, name: Name) {
+        self.change_directory(parent, |directory| directory.whiteouts.insert(name));
+    }
+
+    /// Says that the root has no entry of its own.
+    pub fn imply_root(&mut self) {
+        self.change_directory(Ino::ROOT, |root| root.implied = true);
     }
 
     /// Gives the inode at `target` a second name.
@@ -148,8 +197,7 @@ impl Tree {
             return Err(EditError::LinkToDirectory { path: target.clone() });
         }
         let (parent, name) = self.free_place(path)?;
-        self.change(ino, |inode| inode.links += 1);
-        self.put(parent, name, ino);
+        self.add_link(parent, name, ino);
         Ok(())
     }
 
@@ -181,7 +229,7 @@ impl Tree {
         change: impl FnOnce(&mut Metadata),
     ) -> Result<(), EditError> {
         let ino = self.resolve(path)?;
-        self.change(ino, |inode| change(&mut inode.metadata));
+        self.set_metadata_of(ino, change);
         Ok(())
     }
 
@@ -189,8 +237,7 @@ impl Tree {
     pub fn delete(&mut self, path: &TreePath) -> Result<(), EditError> {
         self.resolve(path)?;
         let (parent, name) = self.place(path)?;
-        let ino = self.change_directory(parent, |directory| directory.entries.remove(&name));
-        self.unlink(ino.expect("resolved"));
+        self.remove(parent, &name);
         Ok(())
     }
 
@@ -265,7 +312,7 @@ impl Tree {
             Err(EditError::Exists { path }) => return Err(EditError::WhiteoutOfOwn { path }),
             place => place?,
         };
-        self.change_directory(parent, |directory| directory.whiteouts.insert(name));
+        self.add_whiteout(parent, name);
         Ok(())
     }
 
@@ -282,7 +329,7 @@ impl Tree {
     pub fn set_opaque(&mut self, path: &TreePath, opaque: bool) -> Result<(), EditError> {
         let ino = self.resolve(path)?;
         match self.directory(ino) {
-            Some(_) => self.change_directory(ino, |directory| directory.opaque = opaque),
+            Some(_) => self.set_opaque_of(ino, opaque),
             None => return Err(EditError::NotDirectory { path: path.clone() }),
         }
         Ok(())
@@ -306,7 +353,7 @@ impl From<&[u8]> for Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Counts, Time};
+    use crate::tree::Counts;
 
     fn path(text: &str) -> TreePath {
         TreePath::parse(text).unwrap()

@@ -146,6 +146,7 @@ pub struct Directory {
     pub(super) entries: OrdMap<Name, Ino>,
     pub(super) whiteouts: OrdSet<Name>,
     pub(super) opaque: bool,
+    pub(super) implied: bool,
 }
 
 impl Directory {
@@ -162,5 +163,25 @@ impl Directory {
     /// Whether it hides all that the layers below have in this directory.
     pub fn opaque(&self) -> bool {
         self.opaque
+    }
+
+    /// Whether it has no entry of its own in the layer's tar and is only there for what is in it. Its attributes
+    /// are then those that the layers below show, else 0755, root's.
+    pub fn implied(&self) -> bool {
+        self.implied
+    }
+}
+
+impl Inode {
+    /// Whether two inodes are alike but for the names in them: attributes, kind and content, told without
+    /// reading; of directories whether they are opaque and have an entry.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let nodes = match (&self.node, &other.node) {
+            (Node::Directory(a), Node::Directory(b)) => (a.opaque, a.implied) == (b.opaque, b.implied),
+            (Node::File(a), Node::File(b)) => a.is_same(b),
+            (Node::Symlink(a), Node::Symlink(b)) => a == b,
+            (a, b) => a.kind() == b.kind() && a.device() == b.device(),
+        };
+        nodes && self.metadata == other.metadata
     }
 }

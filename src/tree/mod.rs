@@ -92,11 +92,16 @@ impl Tree {
         self.inode(ino).node.as_directory()
     }
 
+    /// The inode of a name in a directory, if it is one of this tree and has it.
+    pub fn child(&self, directory: Ino, name: &Name) -> Option<Ino> {
+        let inode = self.inodes.get(&directory)?;
+        inode.node.as_directory()?.entries.get(name).copied()
+    }
+
     /// What stands at a path; symbolic links are not followed.
     pub fn lookup(&self, path: &TreePath) -> Option<Ino> {
-        path.names().iter().try_fold(Ino::ROOT, |ino, name| {
-            self.directory(ino)?.entries.get(name).copied()
-        })
+        let mut names = path.names().iter();
+        names.try_fold(Ino::ROOT, |ino, name| self.child(ino, name))
     }
 
     /// Whether a path is whited out by this very layer.

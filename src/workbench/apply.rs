@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::content::Content;
 use crate::image::{Reference, Settings};
-use crate::layer::{Compression, Layer, Note};
+use crate::layer::{Compression, Layer};
 use crate::overlay::Stack;
 use crate::text::{escape, unescape};
-use crate::tree::{Device, Directory, Metadata, Name, Node, Time, Tree, TreePath};
+use crate::tree::{Device, Directory, Ino, Metadata, Name, Node, Time, Tree, TreePath};
 
 use super::error::WorkbenchError;
 use super::operation::{Action, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry, Place};
@@ -20,8 +20,8 @@ const NESTING_LIMIT: usize = 16;
 pub(super) trait Contents {
     /// The bytes that a reference stands for.
     fn content(&self, content: &ContentRef) -> Result<Content>;
-    /// A layer read from a tar, plain or gzip, and what would be written otherwise.
-    fn read_layer(&self, tar: &Content) -> Result<(Layer, Vec<Note>)>;
+    /// A layer read from a tar, plain or packed.
+    fn read_layer(&self, tar: &Content) -> Result<Layer>;
 }
 
 /// Applies actions to a state, for one time and one caller.
@@ -67,10 +67,8 @@ impl Applier<'_> {
                 content,
                 position,
             } => {
-                let (read, notes) = self.contents.read_layer(&self.contents.content(content)?)?;
-                self.add_layer(*image, *layer, name, read, *position)?;
-                self.state.layer_mut(*layer)?.notes = notes.into();
-                Ok(())
+                let read = self.contents.read_layer(&self.contents.content(content)?)?;
+                self.add_layer(*image, *layer, name, read, *position)
             }
             Action::DuplicateLayer { layer, copy, name } => self.duplicate_layer(*layer, *copy, name),
             Action::RemoveLayer { layer } => {
@@ -87,6 +85,7 @@ impl Applier<'_> {
                 self.state.layer_mut(*layer)?.compression = *compression;
                 Ok(())
             }
+            Action::Normalise { layer } => self.normalise(*layer),
             Action::SetHistory {
                 layer,
                 created_by,
@@ -172,7 +171,7 @@ impl Applier<'_> {
     }
 
     fn tree(&mut self, layer: LayerId) -> Result<&mut Tree> {
-        Ok(self.state.layer_mut(layer)?.layer.edit())
+        Ok(self.state.layer_mut(layer)?.layer.edit()?)
     }
 
     fn set_xattr(&mut self, layer: LayerId, path: &str, name: &str, value: Option<&str>) -> Result<()> {
@@ -219,7 +218,6 @@ impl Applier<'_> {
             compression: Compression::default(),
             created_by: None,
             comment: None,
-            notes: Arc::default(),
         };
         self.insert_layer(image, state, position)
     }
@@ -262,6 +260,39 @@ impl Applier<'_> {
         }
         let moved = layers.remove(from);
         layers.insert(to, moved);
+        Ok(())
+    }
+
+    /// Writes a layer canonically. Directories without an entry get one, with the attributes that they have in the
+    /// merged view.
+    fn normalise(&mut self, layer: LayerId) -> Result<()> {
+        let tree = self.state.layer(layer)?.layer.tree().clone();
+        let mut implied = Vec::new();
+        let mut pending = vec![(TreePath::ROOT, Ino::ROOT)];
+        while let Some((path, ino)) = pending.pop() {
+            let Some(directory) = tree.directory(ino) else {
+                continue;
+            };
+            let entries = directory.entries().iter();
+            pending.extend(entries.map(|(name, child)| (path.join(name.clone()), *child)));
+            if directory.implied() {
+                implied.push((path, ino));
+            }
+        }
+        let (image, position) = self.state.place_of(layer)?;
+        let image = self.state.image(image)?.clone();
+        let below = &image.layers[..position];
+        let stack = Stack::new(below.iter().map(|layer| layer.layer.tree()).collect());
+        let tree = self.state.layer_mut(layer)?.layer.normalise()?;
+        for (path, ino) in implied {
+            let below = stack
+                .lookup(&path)
+                .filter(|inode| inode.node.as_directory().is_some());
+            let shown = below.map(|inode| inode.metadata.clone());
+            tree.set_metadata_of(ino, |metadata| {
+                *metadata = shown.unwrap_or_else(|| metadata.clone())
+            });
+        }
         Ok(())
     }
 

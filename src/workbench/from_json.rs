@@ -23,7 +23,7 @@ from_object! {
     Recipe { version, operations }
 }
 
-from_name! { Compression { "none" => None, "gz1" => Gz1, } }
+from_name! { Compression { "none" => None, "gz1" => Gz1, "original" => Original, } }
 
 impl FromJson for Digest {
     fn from_json(node: Node<'_>) -> Result<Self, ReadError> {
@@ -88,6 +88,7 @@ from_tagged! { Action by "op", it {
     "move_layer" => fields!(it => Self::MoveLayer { layer, position }),
     "set_compression" => fields!(it => Self::SetCompression { layer, compression }),
     "set_history" => fields!(it => Self::SetHistory { layer, created_by, comment }),
+    "normalise" => fields!(it => Self::Normalise { layer }),
     "make" => fields!(it => Self::Make { layer, path, entry; attributes, parents, replace }),
     "write" => fields!(it => Self::Write { layer, path, content }),
     "set_target" => fields!(it => Self::SetTarget { layer, path, target }),

@@ -88,6 +88,7 @@ fn label(action: &Action) -> String {
         Action::DuplicateLayer { name, .. } => format!("duplicate as {name}"),
         Action::RemoveLayer { .. } => "remove layer".to_owned(),
         Action::RenameLayer { name, .. } => format!("rename layer to {name}"),
+        Action::Normalise { .. } => "write layer canonically".to_owned(),
         Action::MoveLayer { .. } => "move layer".to_owned(),
         Action::SetCompression { .. } => "set compression".to_owned(),
         Action::SetHistory { .. } => "set history".to_owned(),

@@ -30,9 +30,10 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use crate::base64;
+use crate::compress::inflate::Packing;
 use crate::content::{Content, ContentError, ScratchSpace, Source};
 use crate::image::archive::{self, Documents, LayerBlob};
-use crate::layer::{Blob, DeflateTask, Layer, LayerError, Note, ReadJob, Reading, SegmentCache, Task};
+use crate::layer::{Blob, DeflateTask, Layer, LayerError, Origin, ReadJob, Reading, SegmentCache, Task};
 use crate::scratch::MemorySpace;
 
 use apply::{Applier, Contents};
@@ -184,7 +185,7 @@ impl Workbench {
                 diff_id: blob.diff_id,
                 digest: blob.digest,
                 size: blob.size,
-                media_type: blob.compression.media_type(),
+                media_type: blob.media_type,
                 created_by: layer.created_by.clone(),
                 comment: layer.comment.clone(),
             })
@@ -195,17 +196,19 @@ impl Workbench {
         ))
     }
 
-    /// Reads a tar, plain or gzip, as a layer, with notes on what would be written otherwise.
-    pub fn read_layer(&self, tar: &Content) -> Result<(Layer, Vec<Note>), WorkbenchError> {
-        if let Some(ReadAhead {
-            tar: read,
-            state: ReadState::Ready(layer, notes),
-        }) = &self.read_ahead
-            && read.is_same(tar)
-        {
-            return Ok((layer.clone(), notes.clone()));
+    /// A layer of a tar, plain or packed, which must be readable to its end.
+    pub fn read_layer(&self, tar: &Content) -> Result<Layer, WorkbenchError> {
+        let ahead = self.read_ahead.as_ref().filter(|ahead| ahead.tar.is_same(tar));
+        let layer = match ahead {
+            Some(ReadAhead {
+                origin, job: None, ..
+            }) => Layer::from_origin(origin.clone()),
+            _ => Layer::read(tar, &*self.scratches)?,
+        };
+        match layer.as_read().and_then(|read| read.damage.clone()) {
+            Some(damage) => Err(damage.into()),
+            None => Ok(layer),
         }
-        Ok(ReadJob::new(tar, &*self.scratches)?.run()?)
     }
 
     /// Reads a tar ahead of the operation that will make a layer of it, for about as long as `budget` bytes
@@ -220,19 +223,22 @@ impl Workbench {
         let mut ahead = match self.read_ahead.take() {
             Some(ahead) if ahead.tar.is_same(&tar) => ahead,
             _ => {
-                let job = ReadJob::new(&tar, &*self.scratches)?;
-                ReadAhead {
-                    tar,
-                    state: ReadState::Working(job),
-                }
+                let origin = Arc::new(Origin::new(tar.clone(), Packing::of(&tar)?));
+                let job = Some(ReadJob::new(&origin, &*self.scratches)?);
+                ReadAhead { tar, origin, job }
             }
         };
         let mut progress = None;
-        if let ReadState::Working(job) = &mut ahead.state {
-            match job.step(budget)? {
-                Reading::Working { done, total } => progress = Some((done, total)),
-                Reading::Done(layer, notes) => ahead.state = ReadState::Ready(layer, notes),
+        if let Some(job) = &mut ahead.job {
+            match job.step(budget) {
+                Reading::Unpacking { done, total } | Reading::Indexing { done, total } => {
+                    progress = Some((done, total));
+                }
+                Reading::Done => ahead.job = None,
             }
+        }
+        if let Some(damage) = ahead.origin.read().and_then(|read| read.damage.clone()) {
+            return Err(damage.into());
         }
         self.read_ahead = Some(ahead);
         Ok(progress)
@@ -247,12 +253,9 @@ impl Workbench {
 /// A tar that is read before the operation that asks for it.
 struct ReadAhead {
     tar: Content,
-    state: ReadState,
-}
-
-enum ReadState {
-    Working(ReadJob),
-    Ready(Layer, Vec<Note>),
+    origin: Arc<Origin>,
+    /// None when all is read.
+    job: Option<ReadJob>,
 }
 
 impl Default for Workbench {
@@ -293,7 +296,7 @@ impl Contents for Workbench {
         }
     }
 
-    fn read_layer(&self, tar: &Content) -> Result<(Layer, Vec<Note>), WorkbenchError> {
+    fn read_layer(&self, tar: &Content) -> Result<Layer, WorkbenchError> {
         self.read_layer(tar)
     }
 }

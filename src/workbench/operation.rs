@@ -179,6 +179,8 @@ pub enum Action {
         created_by: Option<String>,
         comment: Option<String>,
     },
+    /// Writes a layer canonically from now on: what only the bytes that it came with had is dropped.
+    Normalise { layer: LayerId },
     /// Makes an entry. A whiteout of that name in this layer gives way, and with `replace` an entry too;
     /// with `parents`, missing directories above it are made.
     Make {

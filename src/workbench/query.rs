@@ -6,7 +6,7 @@ use crate::digest::{Digest, chain_id};
 use crate::image::Documents;
 use crate::image::archive::archive_plan;
 use crate::image::preflight::{Finding, Root, RootEntry, RootKind, preflight};
-use crate::layer::{Format, format_of};
+use crate::layer::{Form, Format};
 use crate::overlay::{SpotEntry, Stack};
 use crate::tree::{Node, TreePath};
 
@@ -199,12 +199,13 @@ impl Workbench {
             whiteouts: counts.whiteouts,
             opaques: counts.opaques,
             compression: state.compression,
-            format: match (state.layer.is_original(), format_of(state.layer.tree())) {
-                (true, _) => "original",
-                (false, Format::Gnu) => "gnu",
-                (false, Format::Pax) => "pax",
+            format: match state.layer.form() {
+                Form::Original => "original",
+                Form::Mixed => "mixed",
+                Form::Canonical(Format::Gnu) => "gnu",
+                Form::Canonical(Format::Pax) => "pax",
             },
-            notes: state.notes.iter().map(|note| note.text.clone()).collect(),
+            notes: state.notes().iter().map(|note| note.text.clone()).collect(),
             history: HistoryView {
                 created_by: state.created_by.clone(),
                 comment: state.comment.clone(),

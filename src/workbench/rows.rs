@@ -220,7 +220,12 @@ pub(super) fn cell(
     position: usize,
     limit: u64,
 ) -> Result<Option<Cell>, WorkbenchError> {
-    let Some(StackCell { entry, hidden_by }) = spot.cells[position] else {
+    let Some(StackCell {
+        entry,
+        hidden_by,
+        implied,
+    }) = spot.cells[position]
+    else {
         return Ok(None);
     };
     let visible = hidden_by.is_none();
@@ -247,7 +252,7 @@ pub(super) fn cell(
         _ => (0, None, false),
     };
     Ok(Some(Cell {
-        what: "entry",
+        what: if implied { "implied" } else { "entry" },
         kind: Some(inode.node.kind()),
         size,
         mode: inode.metadata.mode,
@@ -256,7 +261,10 @@ pub(super) fn cell(
         links: inode.links(),
         visible,
         hidden_by,
-        changed: stack.changes(spot, position, limit),
+        changed: match implied {
+            true => Vec::new(),
+            false => stack.changes(spot, position, limit),
+        },
     }))
 }
 

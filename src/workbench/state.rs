@@ -24,8 +24,13 @@ pub struct LayerState {
     pub created_by: Option<String>,
     /// Its line in the history: a remark.
     pub comment: Option<String>,
-    /// If it came from a tar: what would be written otherwise once it is edited.
-    pub notes: Arc<[Note]>,
+}
+
+impl LayerState {
+    /// If it was opened: what was read otherwise than it stands there.
+    pub fn notes(&self) -> &[Note] {
+        self.layer.as_read().map_or(&[], |read| &read.notes)
+    }
 }
 
 /// One image.

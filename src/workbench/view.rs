@@ -194,7 +194,7 @@ pub(super) fn blob_view(state: &BlobState, chain_id: Option<Digest>) -> BlobView
             chain_id,
             digest: blob.digest,
             size: blob.size,
-            media_type: blob.compression.media_type(),
+            media_type: blob.media_type,
             segments: blob.segment_count(),
             segments_reused: blob.segments_reused,
         },
