@@ -22,8 +22,9 @@ use super::walk::OPAQUE_NAME;
 /// The most entries that a layer is read to. The largest images have some hundred thousand; each costs about half
 /// a kilobyte of memory.
 pub const ENTRY_LIMIT: usize = 2_000_000;
-/// The longest name of an entry that Linux can make (PATH_MAX, limits.h).
-const PATH_MAX: usize = 4096;
+/// The longest name of an entry that gets a place: four times what Linux takes at once (PATH_MAX, limits.h). GNU tar
+/// can go down further, step by step; no runtime does, and paths without a bound cost memory without one.
+const NAME_LIMIT: usize = 4 * 4096;
 /// How many symbolic links a path may lead through (Linux, MAXSYMLINKS).
 const LINK_LIMIT: usize = 40;
 
@@ -176,11 +177,11 @@ impl Reader {
 
     /// What an entry does; none if that is told at the end, or nothing.
     fn role(&mut self, entry: &Entry, names: &[&[u8]]) -> Result<Option<Role>, Skip> {
-        if entry.name.len() > PATH_MAX {
+        if entry.name.len() > NAME_LIMIT {
             let shown = escape(&entry.name[..64]);
             let length = entry.name.len();
             return Err(Skip::always(format!(
-                "`{shown}…` is {length} bytes long, and Linux takes {PATH_MAX}; it is left out"
+                "`{shown}…` is {length} bytes long, more than {NAME_LIMIT}; it is left out"
             )));
         }
         let Some((base, parents)) = names.split_last() else {

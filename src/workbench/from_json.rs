@@ -152,6 +152,8 @@ mod tests {
         {"op":"set_compression","layer":1,"compression":"gz1"}
         {"op":"set_compression","layer":1,"compression":"none"}
         {"op":"set_history","layer":1,"created_by":"x","comment":null}
+        {"op":"set_compression","layer":1,"compression":"original"}
+        {"op":"normalise","layer":1}
         {"op":"make","layer":1,"path":"/a","entry":{"kind":"file","content":{"text":""}},"attributes":{},"parents":true,"replace":false}
         {"op":"make","layer":1,"path":"/a","entry":{"kind":"directory"},"attributes":{"mode":493,"uid":-1,"gid":0,"mtime":{"seconds":-1,"nanos":5}},"parents":false,"replace":false}
         {"op":"make","layer":1,"path":"/a","entry":{"kind":"symlink","target":"b"},"attributes":{},"parents":false,"replace":false}
