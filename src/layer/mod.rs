@@ -8,6 +8,7 @@
 mod blob;
 mod cache;
 mod chunks;
+pub mod dialect;
 mod origin;
 mod read;
 mod read_job;

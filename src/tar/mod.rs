@@ -23,7 +23,9 @@ pub use error::TarError;
 pub use header::{EntryHeader, EntryType, Format, encode};
 pub use oddity::{ODDITY_LIMIT, Oddity, Part, SparseForm};
 pub use read::{Ending, Entries, Entry, GLOBAL_LIMIT, HEADER_LIMIT, NAME_LIMIT, Place, ReadType};
+pub(crate) use sparse::expand;
 pub use sparse::{FILE_LIMIT, PIECE_LIMIT, SparseError};
+pub(crate) use window::Window;
 
 /// A tar is made of blocks of this many bytes (POSIX, pax, "ustar Interchange Format").
 pub const BLOCK: u64 = 512;

@@ -240,15 +240,12 @@ impl Map {
         let (pairs, []) = self.numbers.as_chunks::<2>() else {
             return Err(SparseError::Unpaired);
         };
-        let (mut pieces, mut end, mut from) = (Vec::new(), 0, 0);
+        let (mut end, mut from) = (0, 0);
         for &[at, length] in pairs {
             let behind = at.checked_add(length).filter(|&behind| behind <= self.length);
             let Some(behind) = behind.filter(|_| at >= end) else {
                 return Err(SparseError::Order { at, length });
             };
-            if length > 0 {
-                pieces.push(Piece { at, from });
-            }
             (end, from) = (behind, from + length);
         }
         if from != stored.len() {
@@ -257,16 +254,33 @@ impl Map {
                 stored: stored.len(),
             });
         }
-        if from == length {
-            return Ok(stored);
-        }
-        Ok(Content::whole(Arc::new(Sparse {
-            id: own_id(),
-            stored,
-            pieces,
+        Ok(expand(
             length,
-        })))
+            pairs.iter().map(|&[at, length]| (at, length)),
+            stored,
+        ))
     }
+}
+
+/// A file of `length` bytes with these pieces, offset and length of each, and zeros elsewhere. They are in
+/// order, inside the file, and together what is `stored`.
+pub(crate) fn expand(length: u64, pairs: impl Iterator<Item = (u64, u64)>, stored: Content) -> Content {
+    let (mut pieces, mut from) = (Vec::new(), 0);
+    for (at, length) in pairs {
+        if length > 0 {
+            pieces.push(Piece { at, from });
+        }
+        from += length;
+    }
+    if from == length {
+        return stored;
+    }
+    Content::whole(Arc::new(Sparse {
+        id: own_id(),
+        stored,
+        pieces,
+        length,
+    }))
 }
 
 /// What went wrong with a map: it, or reading it.

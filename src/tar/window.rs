@@ -8,7 +8,7 @@ use crate::content::{Content, ContentError, WINDOW};
 const SMALLEST: usize = 8 << 10;
 
 /// The bytes around the place where a tar is being read.
-pub(super) struct Window {
+pub(crate) struct Window {
     content: Content,
     buffer: Vec<u8>,
     start: u64,
@@ -17,7 +17,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn new(content: Content) -> Self {
+    pub(crate) fn new(content: Content) -> Self {
         Self {
             content,
             buffer: Vec::new(),
@@ -26,12 +26,12 @@ impl Window {
         }
     }
 
-    pub(super) fn content(&self) -> &Content {
+    pub(crate) fn content(&self) -> &Content {
         &self.content
     }
 
     /// Some bytes; none if the content ends before.
-    pub(super) fn get(&mut self, range: Range<u64>) -> Result<Option<&[u8]>, ContentError> {
+    pub(crate) fn get(&mut self, range: Range<u64>) -> Result<Option<&[u8]>, ContentError> {
         if range.end > self.content.len() {
             return Ok(None);
         }

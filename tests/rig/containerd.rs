@@ -19,11 +19,16 @@ pub struct Containerd {
 impl Containerd {
     /// Starts one and waits until it answers. Needs root.
     pub fn start() -> Self {
-        let directory = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap())
+    }
+
+    /// The same in a directory of the caller's, which decides what file system it works on.
+    pub fn start_in(directory: TempDir) -> Self {
         let at = |name: &str| directory.path().join(name);
         let config = format!(
             "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
-             [grpc]\n  address = {:?}\n[plugins.\"io.containerd.internal.v1.opt\"]\n  path = {:?}\n",
+             [grpc]\n  address = {:?}\n[plugins.\"io.containerd.internal.v1.opt\"]\n  path = {:?}\n\
+             [plugins.\"io.containerd.gc.v1.scheduler\"]\n  schedule_delay = \"1h\"\n",
             at("root"),
             at("state"),
             at("socket"),

@@ -1,0 +1,325 @@
+//! Dialects: what each reader makes of the same stack of layers. The image specification leaves things open,
+//! and runtimes differ where it does not; a layer is portable when all dialects agree on it.
+//!
+//! Each dialect reads the tars itself, since where headers contradict each other its own reader decides, and
+//! applies the entries to a file system in memory ([`Fs`]) by the steps that its source takes. What counts is
+//! what a container sees: for containerd, the layers under the empty one that a container gets.
+//!
+//! umoci 0.4.7 and containerd 1.6.20 with both snapshotters judge theirs, on Linux 6.18, run by root with the
+//! umask 022 (`tests/dialects.rs`). Nobody judges the specification's.
+
+mod containerd;
+mod errno;
+mod fs;
+mod go_number;
+mod go_sparse;
+mod go_tar;
+mod go_types;
+mod overlayfs;
+mod path;
+mod rule;
+mod spec;
+mod umoci;
+mod xattr;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use crate::content::Content;
+use crate::tar::TarError;
+use containerd::{Containerd, Snapshotter};
+
+pub use errno::Errno;
+pub use fs::{Fs, Inode, Kind, Number};
+pub use go_tar::GoError;
+pub use path::Unresolved;
+pub use rule::{Note as RuleNote, Notes, Rule};
+
+/// A reader of layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dialect {
+    /// The image specification itself.
+    Spec,
+    /// containerd with its default snapshotter.
+    ContainerdOverlayfs,
+    /// containerd with the snapshotter that copies.
+    ContainerdNative,
+    /// umoci.
+    Umoci,
+}
+
+impl Dialect {
+    /// All of them, the specification first.
+    pub const ALL: [Self; 4] = [
+        Self::Spec,
+        Self::ContainerdOverlayfs,
+        Self::ContainerdNative,
+        Self::Umoci,
+    ];
+
+    /// A stable short name.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Spec => "spec",
+            Self::ContainerdOverlayfs => "overlayfs",
+            Self::ContainerdNative => "native",
+            Self::Umoci => "umoci",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Spec => "the image specification",
+            Self::ContainerdOverlayfs => "containerd (overlayfs)",
+            Self::ContainerdNative => "containerd (native)",
+            Self::Umoci => "umoci",
+        })
+    }
+}
+
+/// What comes of a stack.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What a container sees, or why there is nothing to see.
+    pub result: Result<Fs, Failure>,
+    /// The rules that counted on the way.
+    pub notes: Notes,
+}
+
+/// Where a dialect gave up.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("layer {layer}, byte {offset}: {why}")]
+pub struct Failure {
+    /// The layer, bottom first.
+    pub layer: usize,
+    /// Where the entry begins in the layer's tar; of a broken tar, how far it was read.
+    pub offset: u64,
+    /// The entry's name as it stands there; empty for a broken tar.
+    pub name: Vec<u8>,
+    /// What was wrong.
+    pub why: Why,
+    /// What is there afterwards.
+    pub remains: Remains,
+}
+
+/// What a failed unpacking leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remains {
+    /// Nothing.
+    Nothing,
+    /// As many layers, from the bottom, as snapshots of their own.
+    Layers(usize),
+    /// Not even the directory in which the root file system was to stand.
+    LessThanNothing,
+}
+
+/// What was wrong with an entry, or with an archive. The text is, or has in it, what the runtime prints.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Why {
+    /// Our reader, which is the specification's, cannot read the tar.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// Go cannot.
+    #[error(transparent)]
+    Go(#[from] GoError),
+    /// A system call failed.
+    #[error(transparent)]
+    Errno(#[from] Errno),
+    /// containerd follows 255 symbolic links and no more.
+    #[error("too many links")]
+    TooManyLinks,
+    /// A whiteout of nothing, of `.` or of `..`.
+    #[error("invalid whiteout name")]
+    InvalidWhiteout,
+    /// The root is not a directory.
+    #[error("refusing to change type of root directory")]
+    RootType,
+    /// umoci has lost the directory that it was working in.
+    #[error("restore parent directory")]
+    ParentLost,
+    /// containerd knows no such type of entry.
+    #[error("unhandled tar header type {0}")]
+    UnhandledType(u8),
+    /// umoci knows none.
+    #[error("unknown typeflag '\\x{0:x}'")]
+    UnknownTypeflag(u8),
+    /// Our own limit.
+    #[error("more than {limit} {what}, at which handroll stops")]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much is taken.
+        limit: u64,
+    },
+}
+
+impl From<Unresolved> for Why {
+    fn from(error: Unresolved) -> Self {
+        match error {
+            Unresolved::Errno(errno) => Self::Errno(errno),
+            Unresolved::TooManyLinks => Self::TooManyLinks,
+        }
+    }
+}
+
+/// A failure in the layer at hand.
+struct Fault {
+    offset: u64,
+    name: Vec<u8>,
+    why: Why,
+}
+
+impl Fault {
+    fn of_archive(offset: u64, why: Why) -> Self {
+        Self {
+            offset,
+            name: Vec::new(),
+            why,
+        }
+    }
+}
+
+/// One reader at work.
+trait Unpack {
+    /// Begins the next layer.
+    fn start(&mut self, layer: &Content, notes: &mut Notes);
+    /// Applies one entry; true at the end of the layer.
+    fn step(&mut self, notes: &mut Notes) -> Result<bool, Fault>;
+    /// How many bytes of the layer are done.
+    fn position(&self) -> u64;
+    /// What a failure leaves.
+    fn remains(&self) -> Remains;
+    /// How many names were looked up so far.
+    fn cost(&self) -> u64;
+    /// How many inodes there are.
+    fn inodes(&self) -> usize;
+    /// What a container sees.
+    fn finish(self: Box<Self>, notes: &mut Notes) -> Fs;
+}
+
+/// How far applying is.
+#[derive(Debug)]
+pub enum Applying {
+    /// Bytes of the layers that are done, and all.
+    Working {
+        /// Bytes done.
+        done: u64,
+        /// All bytes.
+        total: u64,
+    },
+    /// It is done.
+    Done(Outcome),
+}
+
+/// The work of applying a stack, in small steps. Dropping it drops the work.
+pub struct Apply {
+    layers: Vec<Content>,
+    /// The layer at hand.
+    at: usize,
+    is_started: bool,
+    /// None when it is done.
+    unpack: Option<Box<dyn Unpack>>,
+    notes: Notes,
+}
+
+/// The most inodes that are made, in all layers together, and the most names that are looked up: what is
+/// beyond is no image, but an attack on memory or time.
+const MAX_INODES: usize = 1 << 20;
+const MAX_LOOKUPS: u64 = 1 << 31;
+
+impl Apply {
+    /// The work for these layers, uncompressed tars, bottom first.
+    pub fn new(dialect: Dialect, layers: Vec<Content>) -> Self {
+        let unpack: Box<dyn Unpack> = match dialect {
+            Dialect::Spec => Box::new(spec::Spec::new()),
+            Dialect::ContainerdOverlayfs => Box::new(Containerd::new(Snapshotter::Overlayfs)),
+            Dialect::ContainerdNative => Box::new(Containerd::new(Snapshotter::Native)),
+            Dialect::Umoci => Box::new(umoci::Umoci::new()),
+        };
+        Self {
+            layers,
+            at: 0,
+            is_started: false,
+            unpack: Some(unpack),
+            notes: Notes::default(),
+        }
+    }
+
+    /// Works for about as long as `budget` names take to be looked up. After [`Applying::Done`] there is
+    /// nothing more to do, and it panics.
+    pub fn step(&mut self, budget: u64) -> Applying {
+        let mut unpack = self.unpack.take().expect("not done");
+        let end = unpack.cost().saturating_add(budget);
+        let mut entries = 0;
+        while unpack.cost() + entries < end {
+            let Some(layer) = self.layers.get(self.at) else {
+                let result = Ok(unpack.finish(&mut self.notes));
+                return self.done(result);
+            };
+            if !self.is_started {
+                self.notes.enter(self.at);
+                unpack.start(layer, &mut self.notes);
+                self.is_started = true;
+            }
+            entries += 1;
+            match unpack
+                .step(&mut self.notes)
+                .and_then(|done| within_limits(&*unpack).map(|()| done))
+            {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.at += 1;
+                    self.is_started = false;
+                }
+                Err(fault) => {
+                    let failure = Failure {
+                        layer: self.at,
+                        offset: fault.offset,
+                        name: fault.name,
+                        why: fault.why,
+                        remains: unpack.remains(),
+                    };
+                    return self.done(Err(failure));
+                }
+            }
+        }
+        let before: u64 = self.layers[..self.at].iter().map(Content::len).sum();
+        let inside = if self.is_started { unpack.position() } else { 0 };
+        self.unpack = Some(unpack);
+        Applying::Working {
+            done: before + inside,
+            total: self.layers.iter().map(Content::len).sum(),
+        }
+    }
+
+    /// Works until the end, for hosts that have nothing else to do.
+    pub fn run(mut self) -> Outcome {
+        loop {
+            if let Applying::Done(outcome) = self.step(u64::MAX) {
+                return outcome;
+            }
+        }
+    }
+
+    fn done(&mut self, result: Result<Fs, Failure>) -> Applying {
+        let notes = std::mem::take(&mut self.notes);
+        Applying::Done(Outcome { result, notes })
+    }
+}
+
+fn within_limits(unpack: &dyn Unpack) -> Result<(), Fault> {
+    let limit = |what, limit| Err(Fault::of_archive(unpack.position(), Why::Limit { what, limit }));
+    match () {
+        () if unpack.inodes() > MAX_INODES => limit("files", MAX_INODES as u64),
+        () if unpack.cost() > MAX_LOOKUPS => limit("names to look up", MAX_LOOKUPS),
+        () => Ok(()),
+    }
+}
+
+/// What a dialect makes of these layers, uncompressed tars, bottom first.
+pub fn apply(dialect: Dialect, layers: Vec<Content>) -> Outcome {
+    Apply::new(dialect, layers).run()
+}

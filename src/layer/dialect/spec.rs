@@ -1,0 +1,206 @@
+//! The image specification, read as leniently as it can be read without contradicting it: whiteouts first,
+//! then entries in their order, each replacing what stands at its name (layer.md, "Applying Changesets").
+//! Where it says nothing, attributes are what the archive says, and names that lead out of the root stay in it.
+
+use super::errno::Errno;
+use super::fs::{Fs, Kind, components};
+use super::path::{join, secure_join, split};
+use super::rule::{Notes, Rule};
+use super::{Fault, Remains, Unpack, Why};
+use crate::content::Content;
+use crate::layer::OPAQUE_NAME;
+use crate::tar::{Entries, Entry, ReadType};
+use crate::tree::WHITEOUT_PREFIX;
+
+pub(super) struct Spec {
+    fs: Fs,
+    layer: Content,
+    entries: Entries,
+    /// Whether whiteouts are being applied, or what they left.
+    is_marks: bool,
+}
+
+impl Spec {
+    pub(super) fn new() -> Self {
+        let empty = Content::inline(*b"");
+        Self {
+            fs: Fs::new(false),
+            entries: Entries::new(empty.clone()),
+            layer: empty,
+            is_marks: true,
+        }
+    }
+
+    fn mark(&mut self, parent: &[u8], base: &[u8], notes: &mut Notes) -> Result<(), Why> {
+        let hidden = base.strip_prefix(WHITEOUT_PREFIX).unwrap_or(base);
+        let parent = secure_join(&self.fs, parent)?;
+        let directory = self.fs.lstat(&parent).ok();
+        if base == OPAQUE_NAME {
+            notes.add(Rule::SpecOpaqueFirst);
+            let Some(directory) = directory else { return Ok(()) };
+            let names: Vec<Vec<u8>> = self.fs.names(directory).map(|(name, _)| name.to_vec()).collect();
+            names.iter().for_each(|name| self.fs.remove(directory, name));
+            return Ok(());
+        }
+        if matches!(hidden, b"" | b"." | b"..") {
+            return Err(Why::InvalidWhiteout);
+        }
+        if hidden.starts_with(WHITEOUT_PREFIX) {
+            notes.add(Rule::SpecAufsMark);
+            return Ok(());
+        }
+        notes.add(Rule::SpecWhiteoutsFirst);
+        if let Some(directory) = directory {
+            self.fs.remove(directory, hidden);
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &Entry, path: &[u8], notes: &mut Notes) -> Result<(), Why> {
+        let is_directory = entry.entry_type == ReadType::Directory;
+        if path == b"/" {
+            let root = self.fs.lstat(path)?;
+            if !is_directory {
+                return Err(Why::RootType);
+            }
+            self.attributes(root, entry);
+            return Ok(());
+        }
+        let (parent, base) = split(path);
+        let parent = secure_join(&self.fs, parent)?;
+        self.make_parents(&parent, notes)?;
+        let path = join(&parent, base);
+        let old = self.fs.lstat(&path).ok();
+        if let Some(old) = old
+            && is_directory
+            && self.fs.inode(old).is_directory()
+        {
+            self.attributes(old, entry);
+            return Ok(());
+        }
+        let kind = match entry.entry_type {
+            ReadType::HardLink => return self.link(entry, &path),
+            ReadType::Other(_) => {
+                notes.add(Rule::SpecTypeSkipped);
+                return Ok(());
+            }
+            ReadType::Regular => Kind::File(entry.content.clone()),
+            ReadType::Symlink => Kind::Symlink(entry.link_name.as_slice().into()),
+            ReadType::Directory => Kind::Directory(Default::default()),
+            ReadType::CharDevice => Kind::CharDevice(entry.device.0, entry.device.1),
+            ReadType::BlockDevice => Kind::BlockDevice(entry.device.0, entry.device.1),
+            ReadType::Fifo => Kind::Fifo,
+        };
+        self.fs.remove_all(&path)?;
+        let made = self.fs.mknod(&path, kind, 0o777)?;
+        self.attributes(made, entry);
+        Ok(())
+    }
+
+    fn link(&mut self, entry: &Entry, path: &[u8]) -> Result<(), Why> {
+        let target = join(b"/", &entry.link_name);
+        let (parent, base) = split(&target);
+        let target = join(&secure_join(&self.fs, parent)?, base);
+        let number = self.fs.lstat(&target)?;
+        if self.fs.inode(number).is_directory() {
+            return Err(Errno::EPERM.into());
+        }
+        if target != path {
+            self.fs.remove_all(path)?;
+            self.fs.link(&target, path)?;
+        }
+        Ok(())
+    }
+
+    fn attributes(&mut self, number: u32, entry: &Entry) {
+        let inode = self.fs.inode_mut(number);
+        if !matches!(inode.kind, Kind::Symlink(_)) {
+            inode.mode = entry.mode;
+        }
+        (inode.uid, inode.gid) = (entry.uid, entry.gid);
+        inode.mtime = Some(entry.mtime);
+        inode.xattrs = entry.xattrs.clone();
+    }
+
+    fn make_parents(&mut self, path: &[u8], notes: &mut Notes) -> Result<(), Why> {
+        let mut at = Vec::new();
+        for name in components(path) {
+            at.push(b'/');
+            at.extend_from_slice(name);
+            match self.fs.lstat(&at) {
+                Ok(number) if self.fs.inode(number).is_directory() => continue,
+                Ok(_) => {
+                    notes.add(Rule::SpecParentReplaces);
+                    self.fs.remove_all(&at)?;
+                }
+                Err(Errno::ENOENT) => notes.add(Rule::SpecParentMade),
+                Err(error) => return Err(error.into()),
+            }
+            self.fs.mkdir(&at, 0o755)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, entry: &Entry, notes: &mut Notes) -> Result<(), Why> {
+        let path = join(b"/", &entry.name);
+        let (parent, base) = split(&path);
+        match (self.is_marks, base.starts_with(WHITEOUT_PREFIX)) {
+            (true, true) => self.mark(parent, base, notes),
+            (false, false) => self.entry(entry, &path, notes),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Unpack for Spec {
+    fn start(&mut self, layer: &Content, _: &mut Notes) {
+        self.layer = layer.clone();
+        self.entries = Entries::new(layer.clone());
+        self.is_marks = true;
+    }
+
+    fn step(&mut self, notes: &mut Notes) -> Result<bool, Fault> {
+        let at = self.entries.offset();
+        match self.entries.next() {
+            Some(Err(error)) => Err(Fault::of_archive(at, error.into())),
+            None if self.is_marks => {
+                self.is_marks = false;
+                self.entries = Entries::new(self.layer.clone());
+                Ok(false)
+            }
+            None => Ok(true),
+            Some(Ok(entry)) => {
+                notes.at(entry.offset);
+                let done = self.apply(&entry, notes);
+                done.map(|()| false).map_err(|why| Fault {
+                    offset: entry.offset,
+                    name: entry.name,
+                    why,
+                })
+            }
+        }
+    }
+
+    fn position(&self) -> u64 {
+        match self.is_marks {
+            true => self.entries.offset() / 2,
+            false => (self.layer.len() + self.entries.offset()) / 2,
+        }
+    }
+
+    fn remains(&self) -> Remains {
+        Remains::Nothing
+    }
+
+    fn cost(&self) -> u64 {
+        self.fs.lookups()
+    }
+
+    fn inodes(&self) -> usize {
+        self.fs.len()
+    }
+
+    fn finish(self: Box<Self>, _: &mut Notes) -> Fs {
+        self.fs
+    }
+}
