@@ -11,6 +11,8 @@ use miniz_oxide::DataFormat;
 use miniz_oxide::deflate::CompressionLevel;
 use miniz_oxide::deflate::core::{CompressorOxide, TDEFLFlush, TDEFLStatus, compress_to_output};
 
+use super::crc32::Crc32;
+
 /// What every stream begins with: deflate, no flags, no time, no extra flags, an unknown system
 /// (RFC 1952, 2.3.1).
 pub const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -25,7 +27,7 @@ pub struct SegmentDeflater {
 #[derive(Clone, Debug, Default)]
 pub struct SegmentSum {
     /// The CRC-32 of its bytes, combinable with that of the segments before.
-    pub crc: crc32fast::Hasher,
+    pub crc: Crc32,
     /// How many bytes they are, before compression.
     pub length: u64,
 }
@@ -33,13 +35,13 @@ pub struct SegmentSum {
 impl SegmentSum {
     /// Adds the segment that follows.
     pub fn append(&mut self, next: &Self) {
-        self.crc.combine(&next.crc);
+        self.crc.append(next.crc);
         self.length += next.length;
     }
 
     /// The end of a stream of these bytes.
     pub fn trailer(&self) -> [u8; 10] {
-        trailer(self.crc.clone().finalize(), self.length)
+        trailer(self.crc.sum(), self.length)
     }
 }
 

@@ -5,6 +5,7 @@ use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 use super::Progress;
+use super::crc32::Crc32;
 
 /// What a stream begins with: the two bytes of a member's magic, and deflate, the only method (RFC 1952,
 /// 2.3.1). Runtimes tell gzip by these three too.
@@ -102,10 +103,10 @@ pub struct Gunzip {
     state: State,
     inflater: Box<InflateState>,
     /// Of the member's header.
-    header_crc: crc32fast::Hasher,
+    header_crc: Crc32,
     flags: u8,
     /// Of the member's content.
-    crc: crc32fast::Hasher,
+    crc: Crc32,
     length: u32,
     /// A little-endian number whose bytes come one by one.
     number: u32,
@@ -150,9 +151,9 @@ impl Gunzip {
         Self {
             state: State::Fixed(0),
             inflater: InflateState::new_boxed(DataFormat::Raw),
-            header_crc: crc32fast::Hasher::new(),
+            header_crc: Crc32::default(),
             flags: 0,
-            crc: crc32fast::Hasher::new(),
+            crc: Crc32::default(),
             length: 0,
             number: 0,
             offset: 0,
@@ -285,8 +286,8 @@ impl Gunzip {
         self.state = State::Fixed(0);
         self.members += 1;
         self.inflater.reset(DataFormat::Raw);
-        self.header_crc.reset();
-        self.crc.reset();
+        self.header_crc = Crc32::default();
+        self.crc = Crc32::default();
         self.length = 0;
     }
 
@@ -350,7 +351,7 @@ impl Gunzip {
         let Some(expected) = self.little_endian(byte, at, 2) else {
             return Ok(());
         };
-        let (expected, found) = (expected as u16, self.header_crc.clone().finalize() as u16);
+        let (expected, found) = (expected as u16, self.header_crc.sum() as u16);
         if expected != found {
             return Err(GzipError::HeaderCrc {
                 offset: self.offset + 1,
@@ -367,7 +368,7 @@ impl Gunzip {
         let Some(expected) = self.little_endian(byte, at, 4) else {
             return Ok(());
         };
-        let found = self.crc.clone().finalize();
+        let found = self.crc.sum();
         if expected != found {
             return Err(GzipError::Crc {
                 offset: self.offset + 1,
@@ -460,7 +461,7 @@ pub(crate) mod tests {
         out[3] = flags;
         out.extend_from_slice(optional);
         if flags & FHCRC != 0 {
-            let crc = crc32fast::hash(&out) as u16;
+            let crc = Crc32::of(&out).sum() as u16;
             out.extend_from_slice(&crc.to_le_bytes());
         }
         let mut deflater = SegmentDeflater::new();

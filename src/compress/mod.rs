@@ -1,5 +1,6 @@
 //! Compressed streams: the gzip that is written here, the gzip and zstd of anyone. Knows bytes only.
 
+pub mod crc32;
 pub mod gz1;
 pub mod gzip;
 pub mod inflate;

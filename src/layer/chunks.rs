@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use crate::compress::crc32::Crc32;
 use crate::content::Content;
 use crate::digest::{Digest, Hasher};
 use crate::tar::{end_padding, padding};
@@ -191,7 +192,7 @@ impl Iterator for Chunks {
 }
 
 fn cuts_before(name: &[u8], size_before: u64) -> bool {
-    u64::from(crc32fast::hash(name)) * SEGMENT < size_before.min(SEGMENT) << 32
+    u64::from(Crc32::of(name).sum()) * SEGMENT < size_before.min(SEGMENT) << 32
 }
 
 /// A name for the bytes of a segment that is had without reading the contents in it: equal keys mean equal

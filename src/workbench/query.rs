@@ -268,7 +268,7 @@ fn column(image: &ImageState, path: &str) -> Result<Column, WorkbenchError> {
 }
 
 fn find(image: &ImageState, text: &str, limit: usize) -> Vec<Found> {
-    let text = text.to_lowercase();
+    let text = text.to_ascii_lowercase();
     let stack = stack_of(image);
     let mut found = Vec::new();
     for layer in image.layers.iter().rev() {
@@ -276,7 +276,7 @@ fn find(image: &ImageState, text: &str, limit: usize) -> Vec<Found> {
         for_each_path(tree, &mut |path, ino| {
             let name = path.rsplit('/').next().unwrap_or_default();
             let wanted = if text.contains('/') { path } else { name };
-            if found.len() < limit && !text.is_empty() && wanted.to_lowercase().contains(&text) {
+            if found.len() < limit && !text.is_empty() && wanted.to_ascii_lowercase().contains(&text) {
                 found.push(Found {
                     layer: layer.id,
                     path: path.to_owned(),

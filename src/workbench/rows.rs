@@ -122,7 +122,7 @@ impl Rows {
             .map(|layer| layer.layer.tree().counts().entries)
             .sum();
         let open_by_default = entries <= OPEN_LIMIT;
-        let filter = of.filter.as_deref().unwrap_or_default().to_lowercase();
+        let filter = of.filter.as_deref().unwrap_or_default().to_ascii_lowercase();
         let stack = stack_of(image);
         let position = of
             .layer
@@ -180,7 +180,7 @@ fn keep_matches(flat: &mut Vec<Flat>, filter: &str) {
     let mut wanted_depth = None;
     for row in std::mem::take(flat).into_iter().rev() {
         let holds_match = wanted_depth.is_some_and(|depth| row.depth < depth);
-        if holds_match || row.name.to_lowercase().contains(filter) {
+        if holds_match || row.name.to_ascii_lowercase().contains(filter) {
             wanted_depth = Some(row.depth);
             flat.push(row);
         }
