@@ -453,10 +453,10 @@ fn inspect_finds_what_was_tampered_with() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("NOT VERIFIED: the blob is not here"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("NOT VERIFIED: A layer is missing"));
 
     for (name, bytes) in [
-        ("empty.tar", &[0; 1024][..]),
+        ("empty.tar", &b""[..]),
         ("text.tar", b"hello"),
         ("short.tar.gz", &[0x1f, 0x8b, 8]),
     ] {
@@ -468,6 +468,16 @@ fn inspect_finds_what_was_tampered_with() {
         3,
         "no image",
     );
+    // A tar without an image is a layer, even an empty one.
+    write(dir.join("layer.tar"), [0; 1024]);
+    let layer = json(
+        handroll()
+            .args(["inspect", "layer.tar", "--json"])
+            .current_dir(dir),
+    );
+    assert_eq!(layer["format"], "layer");
+    let empty = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+    assert_eq!(layer["images"][0]["layers"][0]["diff_id"], empty);
     fails(
         handroll().args(["inspect", "missing.tar"]).current_dir(dir),
         3,

@@ -5,6 +5,7 @@ mod assemble;
 mod build;
 mod inspect;
 mod layer_args;
+mod open;
 mod output;
 
 use std::process::ExitCode;

@@ -21,6 +21,8 @@ pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 /// Media type of a layer that is a tar in gzip.
 pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// Media type of a layer that is a tar in zstd.
+pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
 /// The annotation by which an archive's reader finds a tag (annotations.md). Only the tag: with the whole name
 /// in it, tools that select by tag find nothing.

@@ -10,7 +10,6 @@ pub mod json;
 pub mod files;
 pub mod media;
 pub mod catalog;
-pub mod open;
 pub mod inspect;
 pub mod elf;
 mod root;

@@ -3,6 +3,7 @@
 
 mod disk;
 mod file;
+mod listing;
 mod note;
 mod root;
 mod scratch;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use disk::{DiskError, DiskOptions, DiskTree, Owner, Times, read_dir};
 pub use file::FileSource;
+pub use listing::read_files;
 pub use note::{Note, Spelling};
 pub use scratch::TemporaryFiles;
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::problem::{Place, ProblemKind};
 use super::walk::{Class, NewLink, Target, Walk, text_of};
 use super::{Claim, DockerEntry, NodeId, NodeKind, Role};
 use crate::image::json::{Document, Kind, Node, escape_step};
@@ -17,7 +18,7 @@ pub(super) fn list(walk: &mut Walk, id: NodeId, document: &Document) {
         let config = image.field("Config").and_then(|config| {
             let path = config.as_str()?;
             let pointer = format!("/{number}/Config");
-            let link = NewLink::path(id, pointer, Role::Config, claim(&path, true));
+            let link = NewLink::path(id, pointer, config, Role::Config, claim(&path, true));
             walk.link(link, target(&path, Class::Config, NodeKind::Config))
         });
         let layers = image.field("Layers");
@@ -25,7 +26,7 @@ pub(super) fn list(walk: &mut Walk, id: NodeId, document: &Document) {
         let layers = layers.filter_map(|(layer, value)| {
             let path = value.as_str()?;
             let pointer = format!("/{number}/Layers/{layer}");
-            let link = NewLink::path(id, pointer, Role::Layer(layer), claim(&path, false));
+            let link = NewLink::path(id, pointer, value, Role::Layer(layer), claim(&path, false));
             walk.link(link, target(&path, Class::Layer, NodeKind::Layer))
         });
         let layers = layers.collect();
@@ -59,7 +60,7 @@ fn claim(path: &str, is_config: bool) -> Option<Claim> {
 /// `repositories`: names, tags, and the id of the topmost layer of each. Layers name their parents.
 pub(super) fn repositories(walk: &mut Walk, id: NodeId, document: &Document) {
     let Some(root) = document.root() else { return };
-    let mut tops: Vec<(String, String, Vec<String>)> = Vec::new();
+    let mut tops: Vec<(String, Node<'_>, String, Vec<String>)> = Vec::new();
     for repository in root.children().filter(|value| value.kind() == Kind::Object) {
         let name = repository.key().unwrap_or_default();
         for tag in repository.children() {
@@ -67,25 +68,28 @@ pub(super) fn repositories(walk: &mut Walk, id: NodeId, document: &Document) {
                 continue;
             };
             let text = format!("{name}:{key}");
-            match tops.iter_mut().find(|(_, known, _)| *known == top) {
+            match tops.iter_mut().find(|(_, _, known, _)| *known == top) {
                 Some((.., names)) => names.push(text),
                 None => {
                     let pointer = format!("/{}/{}", escape_step(&name), escape_step(&key));
-                    tops.push((pointer, top.into_owned(), vec![text]));
+                    tops.push((pointer, tag, top.into_owned(), vec![text]));
                 }
             }
         }
     }
     let mut parents = Parents::default();
-    for (pointer, top, tags) in tops {
+    for (pointer, value, top, tags) in tops {
+        if walk.is_full() {
+            break;
+        }
         let mut layers = Vec::new();
-        for layer in parents.chain(walk, &top) {
+        for layer in parents.chain(walk, id, &top) {
             let path = format!("{layer}/layer.tar");
             let role = Role::Layer(layers.len());
-            let link = NewLink::path(id, pointer.clone(), role, None);
+            let link = NewLink::path(id, pointer.clone(), value, role, None);
             layers.extend(walk.link(link, target(&path, Class::Layer, NodeKind::Layer)));
         }
-        let link = NewLink::path(id, pointer, Role::Config, None);
+        let link = NewLink::path(id, pointer, value, Role::Config, None);
         let config = walk.link(
             link,
             target(&format!("{top}/json"), Class::Config, NodeKind::Config),
@@ -109,14 +113,24 @@ impl Parents {
         parent
     }
 
-    /// The layers from the bottom up to this one. Ends at a parent that is not there, and at a circle.
-    fn chain(&mut self, walk: &mut Walk, top: &str) -> Vec<String> {
+    /// The layers from the bottom up to this one. Ends at a parent that is not there, and at a circle, and says
+    /// so.
+    fn chain(&mut self, walk: &mut Walk, id: NodeId, top: &str) -> Vec<String> {
         let (mut layers, mut seen) = (Vec::new(), BTreeSet::new());
         let mut next = Some(top.to_owned());
-        while let Some(layer) = next
-            && layers.len() < CHAIN_LIMIT
-            && seen.insert(layer.clone())
-        {
+        while let Some(layer) = next {
+            let is_there = layers.is_empty()
+                || walk
+                    .catalog
+                    .files
+                    .get(format!("{layer}/json").as_bytes())
+                    .is_some();
+            if !is_there || layers.len() == CHAIN_LIMIT || !seen.insert(layer.clone()) {
+                let layer = layers.pop().unwrap_or(layer);
+                walk.problem(ProblemKind::ParentMissing { layer: layer.clone() }, Place::of(id));
+                layers.push(layer);
+                break;
+            }
             next = self.of(walk, &layer);
             layers.push(layer);
         }

@@ -36,7 +36,7 @@ pub(super) fn of_bare_layer(node: NodeId) -> ImageEntry {
 /// Finds all images, and says what does not fit in them.
 pub(super) fn find(walk: &mut Walk) {
     let images = match walk.catalog.format {
-        Format::Oci | Format::OciAndDocker => of_index(&walk.catalog),
+        Format::Oci | Format::OciAndDocker | Format::Dir => of_index(&walk.catalog),
         Format::Docker | Format::DockerLegacy => of_docker_list(&walk.catalog),
         Format::Layer => return,
     };
@@ -51,9 +51,12 @@ pub(super) fn find(walk: &mut Walk) {
 fn of_index(catalog: &Catalog) -> Vec<ImageEntry> {
     let mut images: Vec<ImageEntry> = Vec::new();
     let mut seen = BTreeSet::new();
-    let Some(root) = catalog.root("index.json") else {
+    let Some(root) = catalog.root("index.json").or(catalog.root("manifest.json")) else {
         return images;
     };
+    if catalog.node(root).kind == NodeKind::Manifest {
+        images.push(of_manifest(catalog, root, Vec::new(), Vec::new()));
+    }
     // Links that are to be followed, the next one last; with the links that lead there.
     let mut stack: Vec<Vec<LinkId>> = Vec::new();
     let push = |stack: &mut Vec<Vec<LinkId>>, node: NodeId, path: &[LinkId]| {
@@ -193,7 +196,7 @@ fn complete(walk: &mut Walk, mut image: ImageEntry) -> ImageEntry {
 }
 
 /// The platform that a configuration claims.
-fn platform(root: json::Node<'_>) -> Option<Platform> {
+pub(super) fn platform(root: json::Node<'_>) -> Option<Platform> {
     Some(Platform {
         os: text_of(root, "os")?,
         architecture: text_of(root, "architecture")?,

@@ -9,12 +9,15 @@
 //!
 //! A catalog is a value that does not change. It is cheap to share behind an `Arc`.
 
+mod checks;
 mod claim;
 mod docker;
 mod images;
 mod open;
 mod problem;
 pub mod rebuild;
+mod schema;
+pub mod verify;
 mod walk;
 
 use crate::compress::inflate::Packing;
@@ -27,7 +30,7 @@ use super::json;
 
 pub use claim::{Claim, ClaimFault};
 pub use open::{OpenError, OpenJob, Opening};
-pub use problem::{Place, Problem, ProblemKind, Severity};
+pub use problem::{Place, Problem, ProblemKind, SchemaFault, Severity};
 
 /// How deep an index may lie in others. Digests make circles impossible, but not towers.
 pub const DEPTH_LIMIT: usize = 8;
@@ -57,6 +60,8 @@ pub enum Format {
     OciAndDocker,
     /// What `docker save` wrote before version 1.10: `repositories`, and a directory for each layer.
     DockerLegacy,
+    /// A manifest and its blobs in one directory: what skopeo and podman call `dir`.
+    Dir,
     /// No image around it: a tar that is taken for a layer.
     Layer,
 }
@@ -68,6 +73,7 @@ impl Format {
             Self::Oci => "oci",
             Self::Docker | Self::DockerLegacy => "docker",
             Self::OciAndDocker => "oci+docker",
+            Self::Dir => "dir",
             Self::Layer => "layer",
         }
     }
@@ -189,6 +195,8 @@ pub struct Link {
     pub from: NodeId,
     /// Where in its document: a JSON pointer.
     pub pointer: String,
+    /// Where in its document: the first byte of the descriptor.
+    pub offset: u64,
     /// What it is for.
     pub role: Role,
     /// The node that it leads to.

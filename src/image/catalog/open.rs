@@ -148,6 +148,7 @@ fn format_of(files: &Files) -> Format {
     };
     let has_old_layers = || files.paths().any(|path| path.ends_with(b"/layer.tar"));
     let is_docker = has("manifest.json")
+        && !is_dir(files)
         && (root_has(files, "manifest.json", "Layers")
             || root_has(files, "manifest.json", "Config")
             || has("repositories")
@@ -158,12 +159,21 @@ fn format_of(files: &Files) -> Format {
         (_, true) => Format::Docker,
         (true, false) => Format::Oci,
         (false, false) if has("repositories") && has_old_layers() => Format::DockerLegacy,
+        (false, false) if is_dir(files) => Format::Dir,
         (false, false) => Format::Layer,
     }
 }
 
+/// Whether `manifest.json` is a manifest, or an index, and no list of Docker's.
+fn is_dir(files: &Files) -> bool {
+    root_has(files, "manifest.json", "schemaVersion")
+        && ["config", "layers", "manifests"]
+            .iter()
+            .any(|member| root_has(files, "manifest.json", member))
+}
+
 /// Whether a document is an object, or a list of objects, with this member.
-fn root_has(files: &Files, path: &str, member: &str) -> bool {
+pub(super) fn root_has(files: &Files, path: &str, member: &str) -> bool {
     let content = files.get(path.as_bytes());
     let Some(Ok(bytes)) = content.map(|content| content.read_all(SIZE_LIMIT)) else {
         return false;

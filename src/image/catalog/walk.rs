@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::open::root_has;
 use super::problem::{Place, Problem, ProblemKind};
 use super::{
     Catalog, Claim, DEPTH_LIMIT, DOCUMENTS_LIMIT, Format, LINKS_LIMIT, Link, LinkId, Node, NodeId, NodeKind,
-    PROBLEMS_LIMIT, Role, State, docker, images,
+    PROBLEMS_LIMIT, Role, State, checks, docker, images, schema,
 };
 use crate::compress::inflate::Packing;
 use crate::content::Content;
@@ -97,6 +98,10 @@ impl Walk {
                 ("repositories", NodeKind::Repositories),
             ],
             Format::DockerLegacy => &[("repositories", NodeKind::Repositories)],
+            Format::Dir => match root_has(&self.catalog.files, "manifest.json", "manifests") {
+                true => &[("manifest.json", NodeKind::Index)],
+                false => &[("manifest.json", NodeKind::Manifest)],
+            },
             Format::Layer => &[],
         };
         for &(path, kind) in roots {
@@ -157,6 +162,7 @@ impl Walk {
             }
             _ => {}
         }
+        schema::check(self, id, &document);
         Some(document.bytes().len() as u64)
     }
 
@@ -169,6 +175,7 @@ impl Walk {
     pub(super) fn finish(mut self: Box<Self>) -> Catalog {
         self.check_links();
         images::find(&mut self);
+        checks::check(&mut self);
         self.catalog.problems.sort_by_key(|problem| problem.place.order());
         self.catalog
     }
@@ -301,6 +308,7 @@ impl Walk {
         self.catalog.links.push(Link {
             from: link.from,
             pointer: link.pointer,
+            offset: link.offset,
             role: link.role,
             to,
             media_type: link.media_type,
@@ -383,7 +391,12 @@ impl Walk {
                 Some(_) => NodeKind::Blob,
             };
             if kind == NodeKind::Index && depth == DEPTH_LIMIT {
-                self.problem_at(ProblemKind::TooDeep, id, descriptor);
+                let place = Place {
+                    node: Some(id),
+                    pointer: Some(link.pointer),
+                    offset: Some(link.offset),
+                };
+                self.problem(ProblemKind::TooDeep, place);
                 continue;
             }
             self.follow(link, kind, depth + 1);
@@ -462,6 +475,11 @@ impl Walk {
         }
     }
 
+    /// Whether no more links are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
     /// Follows a descriptor. Its blob lies where its digest says, or is in the descriptor itself.
     fn follow(&mut self, link: NewLink, kind: NodeKind, depth: usize) {
         let class = match kind {
@@ -472,9 +490,13 @@ impl Walk {
             NodeKind::Layer => Class::Layer,
             _ => Class::Blob,
         };
-        let path = link.digest.as_ref().and_then(Claim::path).unwrap_or_default();
-        let path = path.into_bytes();
-        let (urls, data) = (link.urls.clone(), link.data.clone());
+        let path = link
+            .digest
+            .as_ref()
+            .and_then(|claim| self.blob_path(claim, class));
+        let path = path.unwrap_or_default().into_bytes();
+        let data = self.data(&link);
+        let urls = link.urls.clone();
         let target = Target {
             class,
             kind,
@@ -503,12 +525,51 @@ impl Walk {
         }
     }
 
+    /// Where the blob of a digest lies.
+    fn blob_path(&self, claim: &Claim, class: Class) -> Option<String> {
+        match self.catalog.format {
+            Format::Dir => {
+                let (_, encoded) = claim.parts()?;
+                let suffix = if class == Class::Pointing {
+                    ".manifest.json"
+                } else {
+                    ""
+                };
+                Some(format!("{encoded}{suffix}"))
+            }
+            _ => claim.path(),
+        }
+    }
+
+    /// The bytes that a descriptor holds itself, if they are those that it describes.
+    fn data(&mut self, link: &NewLink) -> Option<Vec<u8>> {
+        let reason = match link.data.clone()? {
+            Err(reason) => format!("this is no base64: {reason}"),
+            Ok(data) => {
+                let (size, digest) = (data.len() as u64, Digest::of(&data));
+                let claimed = link.digest.as_ref().and_then(Claim::sha256);
+                match (link.size == Some(size), claimed == Some(digest)) {
+                    (true, true) => return Some(data),
+                    (false, _) => format!("there are {size} bytes"),
+                    (_, false) => format!("their digest is {digest}"),
+                }
+            }
+        };
+        let place = Place {
+            node: Some(link.from),
+            pointer: Some(format!("{}/data", link.pointer)),
+            offset: Some(link.offset),
+        };
+        self.problem(ProblemKind::Data { reason }, place);
+        None
+    }
+
     /// Compares what links claim with what is there.
     fn check_links(&mut self) {
         for index in 0..self.catalog.links.len() {
             let link = &self.catalog.links[index];
             let node = self.catalog.node(link.to);
-            let place = Place::pointer(link.from, link.pointer.clone());
+            let place = Place::of_link(link);
             let mut found = Vec::new();
             match &node.state {
                 State::Missing if link.role != Role::Subject => found.push(ProblemKind::Missing {
@@ -553,6 +614,7 @@ fn is_attestation(link: &NewLink) -> bool {
 pub(super) struct NewLink {
     pub(super) from: NodeId,
     pub(super) pointer: String,
+    pub(super) offset: u64,
     pub(super) role: Role,
     pub(super) media_type: Option<String>,
     pub(super) digest: Option<Claim>,
@@ -561,15 +623,23 @@ pub(super) struct NewLink {
     pub(super) artifact_type: Option<String>,
     pub(super) annotations: Vec<(String, String)>,
     urls: Vec<String>,
-    data: Option<Vec<u8>>,
+    /// The bytes themselves, or what is wrong with them.
+    data: Option<Result<Vec<u8>, &'static str>>,
 }
 
 impl NewLink {
     /// A path in Docker's list.
-    pub(super) fn path(from: NodeId, pointer: String, role: Role, digest: Option<Claim>) -> Self {
+    pub(super) fn path(
+        from: NodeId,
+        pointer: String,
+        value: json::Node<'_>,
+        role: Role,
+        digest: Option<Claim>,
+    ) -> Self {
         Self {
             from,
             pointer,
+            offset: value.span().start as u64,
             role,
             media_type: None,
             digest,
@@ -602,6 +672,7 @@ impl NewLink {
         Self {
             from,
             pointer,
+            offset: descriptor.span().start as u64,
             role,
             media_type: text(descriptor, "mediaType").filter(|text| !text.is_empty()),
             digest: text(descriptor, "digest").map(Claim::new),
@@ -615,7 +686,7 @@ impl NewLink {
                 .filter_map(|url| url.as_str())
                 .map(|url| url.into_owned())
                 .collect(),
-            data: text(descriptor, "data").and_then(|text| crate::base64::decode(&text).ok()),
+            data: text(descriptor, "data").map(|text| crate::base64::decode(&text)),
         }
     }
 

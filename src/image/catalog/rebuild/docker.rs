@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::{ConfigEdits, edit_config};
+use super::manifest::edit_manifest;
 use super::{Body, ImageDocuments, LayerSlot, NewLayer, Output, Rebuild, RebuildError, Rebuilt, put_marker};
 use crate::compress::inflate::Packing;
 use crate::digest::Digest;
 use crate::image::archive::Document;
-use crate::image::catalog::{Format, LinkId, NodeId};
+use crate::image::catalog::walk::text_of;
+use crate::image::catalog::{Claim, Format, LinkId, NodeId, NodeKind};
 use crate::image::config::{Platform, Settings};
-use crate::image::json::{Edits, Item, Node, Value};
+use crate::image::json::{self, Edits, Item, Node, Value};
 use crate::image::manifest::{self, CONTAINERD_NAME, REF_NAME, blob_path};
 use crate::image::reference::Reference;
 
@@ -131,7 +133,7 @@ pub(super) fn rebuild(rebuild: &Rebuild<'_>) -> Result<Rebuilt, RebuildError> {
         }
         let blobs = blobs(rebuild, number)?;
         let config = config(rebuild, number, &blobs)?;
-        let manifest = manifest_of(&config, &blobs);
+        let manifest = manifest(rebuild, number, &config, &blobs)?;
         for document in [&manifest, &config] {
             out.document(document);
         }
@@ -146,10 +148,12 @@ pub(super) fn rebuild(rebuild: &Rebuild<'_>) -> Result<Rebuilt, RebuildError> {
         let names = names(rebuild, number);
         entries.extend(index_entries(&manifest, &config, &names));
         list.push(list_entry(rebuild, number, &config, &blobs));
-        if let Some(node) = catalog.images[number].config {
-            match catalog.node(node).actual == Some(config.digest) {
+        let image = &catalog.images[number];
+        for (node, document) in [(image.config, &config), (image.manifest, &manifest)] {
+            let Some(node) = node else { continue };
+            match catalog.node(node).actual == Some(document.digest) {
                 true => drop(kept.insert(node)),
-                false => drop(changed.insert(node, config.clone())),
+                false => drop(changed.insert(node, document.clone())),
             }
         }
         images.push(Some(ImageDocuments {
@@ -165,7 +169,9 @@ pub(super) fn rebuild(rebuild: &Rebuild<'_>) -> Result<Rebuilt, RebuildError> {
     out.put("index.json", Body::Bytes(index.to_bytes()));
     let list = Document::from(Value::Array(list).to_bytes());
     out.put("manifest.json", Body::Bytes(list.bytes.clone()));
-    changed.extend(catalog.root("manifest.json").map(|id| (id, list)));
+    let old = catalog.root("manifest.json");
+    let old = old.filter(|&id| catalog.node(id).kind == NodeKind::DockerManifest);
+    changed.extend(old.map(|id| (id, list)));
     for path in catalog.files.paths_under(b"blobs/") {
         let is_named = catalog.nodes.iter().any(|node| node.path == path);
         if !is_named {
@@ -197,11 +203,19 @@ fn blobs(rebuild: &Rebuild<'_>, image: usize) -> Result<Vec<Blob>, RebuildError>
 }
 
 fn kept_blob(rebuild: &Rebuild<'_>, image: usize, number: usize) -> Option<Blob> {
-    let id = rebuild.catalog.images[image].layers.get(number)?.node;
-    let node = rebuild.catalog.node(id);
+    let layer = rebuild.catalog.images[image].layers.get(number)?;
+    let (id, node) = (layer.node, rebuild.catalog.node(layer.node));
+    let claimed = layer
+        .link
+        .and_then(|link| rebuild.catalog.link(link).digest.as_ref());
+    let digest = rebuild
+        .digests
+        .get(&id)
+        .copied()
+        .or(claimed.and_then(Claim::sha256))?;
     Some(Blob {
         layer: NewLayer {
-            digest: *rebuild.digests.get(&id)?,
+            digest,
             size: node.size()?,
             packing: node.packing.unwrap_or(Packing::Plain),
             like: None,
@@ -248,8 +262,26 @@ fn descriptor(media_type: &str, digest: Digest, size: u64) -> Vec<(&'static str,
     ]
 }
 
+/// The manifest that came, with what is other now; else one as handroll writes its own.
+fn manifest(
+    rebuild: &Rebuild<'_>,
+    image: usize,
+    config: &Document,
+    blobs: &[Blob],
+) -> Result<Document, RebuildError> {
+    let node = rebuild.catalog.images[image].manifest;
+    let came = node.and_then(|node| Some((node, rebuild.catalog.node(node).document.as_ref()?)));
+    let Some((node, document)) = came else {
+        return Ok(new_manifest(config, blobs));
+    };
+    let is_new = |_: &&Document| rebuild.config(image).is_some_and(|(_, is_new)| is_new);
+    let layers = rebuild.edits.get(&image).and_then(|edit| edit.layers.as_deref());
+    let bytes = edit_manifest(document, Some(config).filter(is_new), layers);
+    Ok(bytes.map_err(|error| rebuild.error(node, error))?.into())
+}
+
 /// The manifest as handroll writes its own.
-fn manifest_of(config: &Document, blobs: &[Blob]) -> Document {
+fn new_manifest(config: &Document, blobs: &[Blob]) -> Document {
     let layers = blobs.iter().map(|blob| {
         let media_type = super::manifest::media_type(blob.layer.packing, false);
         Value::object(descriptor(media_type, blob.layer.digest, blob.layer.size))
@@ -279,7 +311,7 @@ fn names(rebuild: &Rebuild<'_>, image: usize) -> Vec<Reference> {
 
 /// The descriptors of an image in the index: one for each of its names, or one without.
 fn index_entries(manifest: &Document, config: &Document, names: &[Reference]) -> Vec<Value> {
-    let settings = crate::image::json::Document::parse(&config.bytes[..]);
+    let settings = json::Document::parse(&config.bytes[..]);
     let platform = settings
         .root()
         .map(Settings::from_config)
@@ -287,7 +319,10 @@ fn index_entries(manifest: &Document, config: &Document, names: &[Reference]) ->
         .platform;
     let entry = |annotations: Option<Value>| {
         let size = manifest.bytes.len() as u64;
-        let mut members = descriptor(manifest::MANIFEST, manifest.digest, size);
+        let own = json::Document::parse(&manifest.bytes[..]);
+        let own = own.root().and_then(|root| text_of(root, "mediaType"));
+        let media_type = own.as_deref().unwrap_or(manifest::MANIFEST);
+        let mut members = descriptor(media_type, manifest.digest, size);
         members.extend(annotations.map(|value| ("annotations", value)));
         members.push(("platform", platform_value(&platform)));
         Value::object(members)
@@ -328,7 +363,7 @@ fn list_entry(rebuild: &Rebuild<'_>, image: usize, config: &Document, blobs: &[B
         root.at(entry)
     });
     if let Some(element) = came {
-        let document = crate::image::json::Document::parse(element.raw());
+        let document = json::Document::parse(element.raw());
         if let (Ok(mut edits), Some(root)) = (Edits::new(&document), document.root()) {
             set_text(&mut edits, root, "Config", blob_path(config.digest));
             set_layers(&mut edits, root, paths);

@@ -2,8 +2,9 @@
 //! sizes from an edited image up to `index.json`, and Docker's list where it names what is no more. All other
 //! bytes come out as they came; with no edit, all do.
 //!
-//! A docker archive that is edited becomes an OCI layout that is a docker archive too: its documents are made
-//! canonically, and its configurations stay what they were.
+//! A docker archive that is edited becomes an OCI layout that is a docker archive too: its manifests and its
+//! index are made canonically, and its configurations stay what they were. So does a bare layer, and what
+//! skopeo calls `dir`, which has a manifest to keep.
 
 mod config;
 mod docker;
@@ -184,7 +185,7 @@ impl<'a> Rebuild<'a> {
         }
         match self.catalog.format {
             Format::Oci | Format::OciAndDocker => index::rebuild(&self),
-            Format::Docker | Format::DockerLegacy | Format::Layer => docker::rebuild(&self),
+            Format::Docker | Format::DockerLegacy | Format::Dir | Format::Layer => docker::rebuild(&self),
         }
     }
 
