@@ -12,7 +12,7 @@ fn shown(text: &str) -> String {
     const LONGEST: usize = 200;
     let end = text.char_indices().map(|(at, _)| at).find(|&at| at >= LONGEST);
     match end {
-        Some(end) => escape(text[..end].as_bytes()) + "…",
+        Some(end) => escape(&text.as_bytes()[..end]) + "…",
         None => escape(text.as_bytes()),
     }
 }
