@@ -254,7 +254,7 @@ fn blobs(walk: &mut Walk) {
     if matches!(catalog.format, Format::Layer | Format::DockerLegacy) {
         return;
     }
-    let named: BTreeSet<&[u8]> = catalog.nodes.iter().map(|node| &node.path[..]).collect();
+    let named: BTreeSet<&[u8]> = walk.known.keys().map(|(path, _)| &path[..]).collect();
     let (mut unnamed, mut stray) = (Vec::new(), Vec::new());
     for path in catalog
         .files

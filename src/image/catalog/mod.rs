@@ -381,3 +381,5 @@ mod testing;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+#[cfg(test)]
+mod problem_tests;

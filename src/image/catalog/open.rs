@@ -142,47 +142,45 @@ fn detect(files: Files) -> (Format, Files, Vec<u8>) {
 fn format_of(files: &Files) -> Format {
     let has = |path: &str| files.get(path.as_bytes()).is_some();
     let has_blobs = files.paths_under(b"blobs/").next().is_some();
+    let has_old_layers = || files.paths().any(|path| path.ends_with(b"/layer.tar"));
     let is_oci = match has("index.json") {
-        true => has("oci-layout") || has_blobs || root_has(files, "index.json", "manifests"),
+        true => has("oci-layout") || has_blobs || holds(files, "index.json", &["manifests"]) == Some(true),
         false => has("oci-layout") && has_blobs,
     };
-    let has_old_layers = || files.paths().any(|path| path.ends_with(b"/layer.tar"));
+    let is_dir = is_dir(files);
+    // A list that is damaged, or empty, is told by what is around it.
     let is_docker = has("manifest.json")
-        && !is_dir(files)
-        && (root_has(files, "manifest.json", "Layers")
-            || root_has(files, "manifest.json", "Config")
-            || has("repositories")
-            || is_oci
-            || has_old_layers());
+        && !is_dir
+        && holds(files, "manifest.json", &["Layers", "Config"])
+            .unwrap_or_else(|| is_oci || has("repositories") || has_old_layers());
     match (is_oci, is_docker) {
         (true, true) if has("index.json") => Format::OciAndDocker,
         (_, true) => Format::Docker,
         (true, false) => Format::Oci,
         (false, false) if has("repositories") && has_old_layers() => Format::DockerLegacy,
-        (false, false) if is_dir(files) => Format::Dir,
+        (false, false) if is_dir => Format::Dir,
         (false, false) => Format::Layer,
     }
 }
 
 /// Whether `manifest.json` is a manifest, or an index, and no list of Docker's.
 fn is_dir(files: &Files) -> bool {
-    root_has(files, "manifest.json", "schemaVersion")
-        && ["config", "layers", "manifests"]
-            .iter()
-            .any(|member| root_has(files, "manifest.json", member))
+    let holds = |members| holds(files, "manifest.json", members) == Some(true);
+    holds(&["schemaVersion"]) && holds(&["config", "layers", "manifests"])
 }
 
-/// Whether a document is an object, or a list of objects, with this member.
-pub(super) fn root_has(files: &Files, path: &str, member: &str) -> bool {
-    let content = files.get(path.as_bytes());
-    let Some(Ok(bytes)) = content.map(|content| content.read_all(SIZE_LIMIT)) else {
-        return false;
-    };
-    let document = Document::parse(bytes);
-    let root = document.root();
-    let object = match root.map(|root| root.kind()) {
-        Some(Kind::Array) => root.and_then(|root| root.at(0)),
+/// Whether a document is an object, or a list of objects, with one of these members. None if it is damaged, or
+/// an empty list.
+pub(super) fn holds(files: &Files, path: &str, members: &[&str]) -> Option<bool> {
+    let content = files.get(path.as_bytes())?;
+    let document = Document::parse(content.read_all(SIZE_LIMIT).ok()?);
+    let root = document.root()?;
+    let object = match root.kind() {
+        Kind::Array => root.at(0)?,
         _ => root,
     };
-    object.is_some_and(|object| object.get(member).is_some())
+    match members.iter().any(|member| object.get(member).is_some()) {
+        true => Some(true),
+        false => document.error().is_none().then_some(false),
+    }
 }

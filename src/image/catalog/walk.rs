@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::open::root_has;
+use super::open::holds;
 use super::problem::{Place, Problem, ProblemKind};
 use super::{
     Catalog, Claim, DEPTH_LIMIT, DOCUMENTS_LIMIT, Format, LINKS_LIMIT, Link, LinkId, Node, NodeId, NodeKind,
@@ -32,7 +32,8 @@ pub(super) enum Class {
 /// The walk, between two documents.
 pub(super) struct Walk {
     pub(super) catalog: Catalog,
-    known: BTreeMap<(Vec<u8>, Class), NodeId>,
+    /// By the path that was asked for, and by the file's own.
+    pub(super) known: BTreeMap<(Vec<u8>, Class), NodeId>,
     queue: VecDeque<(NodeId, usize)>,
     /// Bytes of documents that may still be read.
     bytes_left: u64,
@@ -98,9 +99,9 @@ impl Walk {
                 ("repositories", NodeKind::Repositories),
             ],
             Format::DockerLegacy => &[("repositories", NodeKind::Repositories)],
-            Format::Dir => match root_has(&self.catalog.files, "manifest.json", "manifests") {
-                true => &[("manifest.json", NodeKind::Index)],
-                false => &[("manifest.json", NodeKind::Manifest)],
+            Format::Dir => match holds(&self.catalog.files, "manifest.json", &["manifests"]) {
+                Some(true) => &[("manifest.json", NodeKind::Index)],
+                _ => &[("manifest.json", NodeKind::Manifest)],
             },
             Format::Layer => &[],
         };
@@ -128,6 +129,15 @@ impl Walk {
 
     /// A tar that is no image is a layer: an image of that layer alone.
     pub(super) fn bare_layer(&mut self, archive: &Content) {
+        let files = &self.catalog.files;
+        let layout = files.paths().find_map(|path| {
+            let directory = path.strip_suffix(b"oci-layout")?;
+            let index = [directory, b"index.json"].concat();
+            files.get(&index).is_some().then(|| directory.to_vec())
+        });
+        if let Some(directory) = layout {
+            self.problem(ProblemKind::NestedLayouts { directory }, Place::default());
+        }
         let node = self.add_node(Node {
             kind: NodeKind::Layer,
             path: Vec::new(),

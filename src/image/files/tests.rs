@@ -4,29 +4,39 @@ use super::*;
 use crate::compress::inflate::Packing;
 use crate::content::ScratchSpace;
 use crate::scratch::MemorySpace;
+use crate::tar::{EntryHeader, EntryType, Format, encode};
+use crate::tree::Time;
 
-/// One entry of a ustar tar: its path, its type flag, and what is in it or what it leads to.
+/// A tar of these entries, each with its path, its type flag, and what is in it or what it leads to.
 pub(in crate::image) fn tar(entries: &[(&str, u8, &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
     for (path, flag, content) in entries {
-        let mut header = ::tar::Header::new_ustar();
-        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
-        header.set_entry_type(::tar::EntryType::new(*flag));
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        let is_file = *flag == b'0';
-        header.set_size(if is_file { content.len() as u64 } else { 0 });
-        if !is_file {
-            header.as_old_mut().linkname[..content.len()].copy_from_slice(content);
-        }
-        header.set_cksum();
-        out.extend_from_slice(header.as_bytes());
-        if is_file {
-            out.extend_from_slice(content);
-            out.resize(out.len().next_multiple_of(512), 0);
-        }
+        let entry_type = match flag {
+            b'0' => EntryType::Regular,
+            b'1' => EntryType::HardLink,
+            b'2' => EntryType::Symlink,
+            b'5' => EntryType::Directory,
+            _ => panic!("no type of these tests"),
+        };
+        let (content, link_name) = match entry_type {
+            EntryType::Regular => (*content, &b""[..]),
+            _ => (&b""[..], *content),
+        };
+        let header = EntryHeader {
+            name: path.as_bytes(),
+            entry_type,
+            link_name,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: Time::at(0),
+            size: content.len() as u64,
+            device: (0, 0),
+            xattrs: &BTreeMap::new(),
+        };
+        encode(&header, Format::Gnu, &mut out);
+        out.extend_from_slice(content);
+        out.resize(out.len().next_multiple_of(512), 0);
     }
     out.resize(out.len() + 1024, 0);
     out

@@ -241,8 +241,12 @@ impl Walk<'_, '_> {
         let left: Vec<_> = (catalog.node_ids())
             .filter(|(id, node)| !catalog.roots.contains(id) && !named.contains(&node.path[..]))
             .collect();
-        let paths: BTreeSet<_> = left.iter().map(|(_, node)| &node.path[..]).collect();
-        for path in catalog.files.paths().filter(|path| !paths.contains(path)) {
+        let mut paths: BTreeSet<Vec<u8>> = left.iter().map(|(_, node)| node.path.clone()).collect();
+        // The links in the archive that led there.
+        let links = left.iter().flat_map(|(_, node)| &node.links_in);
+        let claims = links.filter_map(|&link| catalog.link(link).digest.as_ref()?.path());
+        paths.extend(claims.map(String::into_bytes));
+        for path in catalog.files.paths().filter(|path| !paths.contains(*path)) {
             out.keep(catalog, path);
         }
         Rebuilt {
