@@ -93,6 +93,12 @@ export async function deletePath(layer: number, path: string): Promise<void> {
   }
 }
 
+/** Takes a path out of the whole image, not only out of sight. */
+export async function removeEverywhere(path: string): Promise<void> {
+  const image = session.image?.id;
+  if (image !== undefined) await attempt({ op: 'remove_path', image, path });
+}
+
 /** A copy of what is visible below, into this layer, to be changed there. */
 export async function copyUp(from: number, to: number, entry: EntryView): Promise<void> {
   const parent = parentOf(entry.path);

@@ -13,10 +13,7 @@ describe('addresses', () => {
       '#documents?image=4&node=7&pointer=/layers/0/digest&as=bytes',
     ],
     [{ view: 'documents', document: 'index', path: null }, '#documents?doc=index'],
-    [
-      { view: 'bytes', layer: 2, offset: 1536, field: 'SCHILY.xattr.user.x', path: null },
-      '#bytes?layer=2&at=1536&field=SCHILY.xattr.user.x',
-    ],
+    [{ view: 'bytes', layer: 2, offset: 1536, field: 1636, path: null }, '#bytes?layer=2&at=1536&field=1636'],
     [{ view: 'check', finding: 0, page: 'layers', path: null }, '#check?finding=0&page=layers'],
   ])('%j is %s', (to, hash) => {
     const place = there(to);
@@ -30,7 +27,7 @@ describe('addresses', () => {
   });
 
   it('another image has other layers, another node another document', () => {
-    const place = there({ image: 1, layer: 2, offset: 512, field: 'uid', node: 3, pointer: '/a' });
+    const place = there({ image: 1, layer: 2, offset: 512, field: 520, node: 3, pointer: '/a' });
     expect(arrive(place, { image: 2 })).toEqual({ ...HOME, image: 2, path: null });
     expect(arrive(place, { image: 2, layer: 9 }).layer).toBe(9);
     expect(arrive(place, { node: 4 })).toMatchObject({ node: 4, pointer: null, layer: 2, offset: 512 });

@@ -43,9 +43,9 @@ export interface Place {
   pointer: string | null;
   as: Shown;
   only: Only | null;
-  /** A byte of the layer's tar, and the field of a header there. */
+  /** A byte of the layer's tar, and where the field in hand begins. */
   offset: number | null;
-  field: string | null;
+  field: number | null;
   /** The number of a finding. */
   finding: number | null;
 }
@@ -83,7 +83,7 @@ const PARAMS: Param[] = [
   ['layer', 'layer', natural, null],
   ['only', 'only', oneOf<Only | null>([...ONLY], null), ['files']],
   ['offset', 'at', natural, ['bytes']],
-  ['field', 'field', text, ['bytes']],
+  ['field', 'field', natural, ['bytes']],
   ['finding', 'finding', natural, ['check']],
   ['path', 'path', text, null],
   ['page', 'page', oneOf<Page>([...PAGES], 'stage'), null],

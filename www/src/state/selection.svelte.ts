@@ -48,6 +48,12 @@ class Selection {
     if (hash !== location.hash) history.pushState(null, '', hash);
   }
 
+  /** The same place, said more exactly: no step of its own for Back. */
+  settle(to: Partial<Place>): void {
+    this.#take(arrive(this.#place, to));
+    history.replaceState(null, '', formatPlace(this.#place));
+  }
+
   /** The address of where `go` would lead, for links. */
   href(to: Partial<Place>): string {
     return formatPlace(arrive(this.#place, to));

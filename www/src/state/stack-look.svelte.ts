@@ -1,5 +1,5 @@
 /** How the stack is looked at: as sheets or a table, and where the lever stands (0 apart, 100 through). */
-import { prefersReducedMotion } from 'svelte/motion';
+import { still } from '../lib/media.svelte';
 
 const TRAVEL_MS = 700;
 
@@ -14,7 +14,7 @@ class StackLook {
     const from = this.lever;
     const start = performance.now();
     const frame = (now: number) => {
-      const part = prefersReducedMotion.current ? 1 : Math.min(1, Math.max(0, (now - start) / TRAVEL_MS));
+      const part = still.matches ? 1 : Math.min(1, Math.max(0, (now - start) / TRAVEL_MS));
       this.lever = Math.round(from + (goal - from) * part * part * (3 - 2 * part));
       if (part < 1) this.#frame = requestAnimationFrame(frame);
     };

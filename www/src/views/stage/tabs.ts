@@ -6,4 +6,8 @@ export const TABS: readonly { view: View; name: string }[] = [
   { view: 'files', name: 'Files' },
   { view: 'merged', name: 'Merged' },
   { view: 'documents', name: 'Documents' },
+  { view: 'history', name: 'History' },
+  { view: 'bytes', name: 'Bytes' },
+  { view: 'check', name: 'Check' },
+  { view: 'changes', name: 'Changes' },
 ];
