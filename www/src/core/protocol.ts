@@ -491,8 +491,9 @@ export interface Change {
 export type Query =
   | { query: 'overview' }
   /** Rows of the whole stack. `layer`: only the rows that this layer has something at. `filter`: only paths
-   *  whose name contains it (and their parents). */
-  | { query: 'rows'; image: ImageId; from: number; to: number; layer?: LayerId; filter?: string; merged?: boolean }
+   *  whose name contains it (and their parents). `only`, with `layer`: only what the layer adds, changes or
+   *  hides (and the parents), counted as in `summary`. */
+  | { query: 'rows'; image: ImageId; from: number; to: number; layer?: LayerId; filter?: string; merged?: boolean; only?: 'added' | 'changed' | 'hides' }
   /** The number of the row of a path, or null; opens the directories above it first when `reveal`. */
   | { query: 'row_of'; image: ImageId; path: Path; layer?: LayerId; merged?: boolean }
   | { query: 'column'; image: ImageId; path: Path }

@@ -7,6 +7,7 @@ import { byteText } from '../lib/byte-text';
 import { count } from '../lib/bytes';
 import type { Dropped } from '../lib/drop';
 import { layoutIn, looksLikeTar } from '../lib/sniff';
+import { FORMATS } from '../text/formats';
 import { addLayerFromTar, attempt } from './actions';
 import { notices } from './notices.svelte';
 import { reading, STOPPED } from './reading.svelte';
@@ -16,13 +17,6 @@ import { takeFiles } from './take-files';
 
 /** Where it was dropped, if that was a place that takes files. */
 export type Into = { layer: LayerId; path: Path } | null;
-
-const FORMATS: Record<ArchiveView['format'], string> = {
-  oci: 'an OCI image layout',
-  docker: 'a docker archive',
-  'oci+docker': 'an OCI image layout and docker archive in one',
-  layer: 'one layer',
-};
 
 class Opening {
   async bring(dropped: Dropped[], into: Into): Promise<void> {

@@ -1,11 +1,13 @@
 /** A window of rows onto the stack, one layer, or the merged view: asks the core for what is in sight. */
 import type { Row, Rows } from '../core/protocol';
+import type { Only } from './address';
 import { session } from './session.svelte';
 
 export interface RowsOf {
   layer?: number;
   merged?: boolean;
   filter?: string;
+  only?: Only | null;
 }
 
 /** Asked for around what is in sight, so that scrolling meets rows. */
@@ -42,11 +44,12 @@ export class RowWindow {
   }
 
   #query(from: number, to: number): Promise<Rows | null> {
-    const { layer, merged, filter } = this.of();
+    const { layer, merged, filter, only } = this.of();
     const what = {
       ...(layer === undefined ? {} : { layer }),
       ...(merged ? { merged } : {}),
       ...(filter ? { filter } : {}),
+      ...(only ? { only } : {}),
     };
     return session.client
       .query({ query: 'rows', image: session.image?.id ?? 0, from, to, ...what })

@@ -7,6 +7,7 @@ import { later } from '../lib/later';
 export const parts = {
   runsAs: later(() => import('./layers/RunsAs.svelte')),
   layerSettings: later(() => import('./layers/LayerSettings.svelte')),
+  archiveCard: later(() => import('./layers/ArchiveCard.svelte')),
   layerMenu: later(() => import('./layers/layer-menu')),
   layerReading: later(() => import('./layers/LayerReading.svelte')),
   files: later(() => import('./files/FilesView.svelte')),
