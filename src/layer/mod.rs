@@ -110,12 +110,7 @@ impl Layer {
     /// What is in it, to be edited. A layer that could not be read wholly cannot be: what was not understood would
     /// be lost.
     pub fn edit(&mut self) -> Result<&mut Tree, LayerError> {
-        if let Some(origin) = &self.origin {
-            let read = origin.read().ok_or(LayerError::Unread)?;
-            if let Some(error) = &read.damage {
-                return Err(LayerError::Damaged(error.clone()));
-            }
-        }
+        self.check_whole()?;
         let tree = self.tree().clone();
         Ok(self.tree.insert(tree))
     }
@@ -128,6 +123,23 @@ impl Layer {
             self.scrubbed = self.scrubbed.iter().cloned().chain([path]).collect();
         }
         Ok(())
+    }
+
+    /// Whether the bytes as they came name a path that the tree does not show.
+    pub fn mentions(&self, path: &TreePath) -> bool {
+        !self.scrubbed.contains(path) && self.as_read().is_some_and(|read| read.mentions(path))
+    }
+
+    /// An error if it could not be read wholly, or not at all.
+    pub fn check_whole(&self) -> Result<(), LayerError> {
+        let Some(origin) = &self.origin else {
+            return Ok(());
+        };
+        let read = origin.read().ok_or(LayerError::Unread)?;
+        match &read.damage {
+            Some(error) => Err(LayerError::Damaged(error.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Forgets the bytes as they came: from now on the layer is written canonically.

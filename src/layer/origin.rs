@@ -1,13 +1,14 @@
 //! Where a layer that was opened comes from: its blob as it came, and what reading it gave. Kept for as long as the
 //! layer lives, so that what nobody edited can be written back byte for byte.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use crate::compress::inflate::{Packing, PackingNote};
 use crate::compress::offsets::Offsets;
-use crate::content::Content;
+use crate::content::{Content, ContentError};
 use crate::digest::Digest;
-use crate::tree::{Ino, Metadata, Name, Time, Tree};
+use crate::tree::{Ino, Metadata, Name, Time, Tree, TreePath};
 
 use super::read::{Note, ReadError};
 
@@ -101,21 +102,29 @@ impl Origin {
     /// A blob that is not there, and why.
     pub fn missing(reason: String) -> Self {
         let origin = Self::new(Content::inline([]), Packing::Plain);
-        let read = Read {
-            tar: origin.blob.clone(),
-            tree: origin.unread.clone(),
+        origin.set_damaged(ReadError::Missing { reason });
+        origin
+    }
+
+    /// Says that nothing of the blob can be read.
+    pub fn set_unreadable(&self, error: ContentError) {
+        self.set_damaged(error.into());
+    }
+
+    fn set_damaged(&self, damage: ReadError) {
+        self.set(Read {
+            tar: Content::inline([]),
+            tree: self.unread.clone(),
             entries: Vec::new(),
             prefix: b"",
             has_globals: false,
             is_tangled: false,
             notes: Arc::default(),
             sums: None,
-            damage: Some(ReadError::Missing { reason }),
+            damage: Some(damage),
             packing_notes: Vec::new(),
             offsets: Offsets::default(),
-        };
-        origin.set(read);
-        origin
+        });
     }
 
     /// The blob as it came.
@@ -140,6 +149,34 @@ impl Origin {
 
     pub(super) fn tree(&self) -> &Tree {
         self.read().map_or(&self.unread, |read| &read.tree)
+    }
+}
+
+impl Read {
+    /// Whether some entry that the tree does not show is at `path` or under it.
+    pub(super) fn mentions(&self, path: &TreePath) -> bool {
+        let path = path.to_bytes();
+        let is_under = |name: &[u8]| {
+            let rest = name.strip_prefix(&path[..]);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        let mut places: BTreeMap<Ino, Vec<u8>> = BTreeMap::from([(Ino::ROOT, Vec::new())]);
+        self.entries.iter().any(|entry| match &entry.role {
+            Role::Kept { name, .. } => is_under(name),
+            Role::Entry { parent, name, ino } | Role::Link { parent, name, ino, .. } => {
+                let above = places.get(parent).map_or(&[][..], Vec::as_slice);
+                let path = match above {
+                    [] => name.as_bytes().to_vec(),
+                    above => [above, b"/", name.as_bytes()].concat(),
+                };
+                let is_replaced = self.tree.child(*parent, name) != Some(*ino) && is_under(&path);
+                if self.tree.get(*ino).is_none_or(|inode| inode.node.as_directory().is_some()) {
+                    places.insert(*ino, path);
+                }
+                is_replaced
+            }
+            _ => false,
+        })
     }
 }
 

@@ -180,6 +180,17 @@ impl Tree {
         self.change_directory(ino, |directory| directory.opaque = opaque);
     }
 
+    /// Gives everything one time: what has an entry of its own, and the whiteouts.
+    pub fn set_times(&mut self, time: Time) {
+        let inodes: Vec<Ino> = self.inodes.keys().copied().collect();
+        for ino in inodes {
+            if !self.directory(ino).is_some_and(Directory::implied) {
+                self.set_metadata_of(ino, |metadata| metadata.mtime = time);
+            }
+        }
+        self.set_whiteout_time(time.seconds);
+    }
+
     /// Marks a name as deleted from the layers below. Panics if `parent` is no directory, or has that name.
     pub fn add_whiteout(&mut self, parent: Ino, name: Name) {
         self.change_directory(parent, |directory| directory.whiteouts.insert(name));

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use crate::content::Content;
+use crate::image::catalog::Catalog;
 use crate::image::{Reference, Settings};
-use crate::layer::{Compression, Layer};
+use crate::layer::{Compression, Layer, Origin};
 use crate::overlay::Stack;
 use crate::text::{escape, unescape};
 use crate::tree::{Device, Directory, Ino, Metadata, Name, Node, Time, Tree, TreePath};
 
 use super::error::WorkbenchError;
-use super::operation::{Action, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry, Place};
-use super::state::{ImageState, LayerState, State};
+use super::opened::Arrival;
+use super::operation::{
+    Action, ArchiveFiles, ArchiveId, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry, Place,
+};
+use super::state::{ArchiveState, ImageState, LayerState, State};
 
 /// How deep groups may be nested.
 const NESTING_LIMIT: usize = 16;
@@ -22,6 +26,10 @@ pub(super) trait Contents {
     fn content(&self, content: &ContentRef) -> Result<Content>;
     /// A layer read from a tar, plain or packed.
     fn read_layer(&self, tar: &Content) -> Result<Layer>;
+    /// Reads a blob to its end, if it has not been read.
+    fn read(&self, origin: &Arc<Origin>) -> Result<()>;
+    /// What is in an archive.
+    fn open(&self, from: &ArchiveFiles) -> Result<Arc<Catalog>>;
 }
 
 /// Applies actions to a state, for one time and one caller.
@@ -32,7 +40,7 @@ pub(super) struct Applier<'a> {
     pub(super) caller: Caller,
 }
 
-type Result<T> = std::result::Result<T, WorkbenchError>;
+pub(super) type Result<T> = std::result::Result<T, WorkbenchError>;
 
 impl Applier<'_> {
     /// Does one action, or fails; the state may then be half changed and must be dropped.
@@ -85,6 +93,34 @@ impl Applier<'_> {
                 self.state.layer_mut(*layer)?.compression = *compression;
                 Ok(())
             }
+            Action::OpenArchive {
+                archive,
+                name,
+                from,
+                first_image,
+                first_layer,
+            } => self.open_archive(*archive, name, from, *first_image, *first_layer),
+            Action::CloseArchive { archive } => {
+                self.state.archive(*archive)?;
+                self.state.archives.retain(|state| state.id != *archive);
+                let is_of = |image: &ImageState| image.opened.as_ref().is_some_and(|opened| opened.archive == *archive);
+                self.state.images.retain(|image| !is_of(image));
+                Ok(())
+            }
+            Action::RemoveImage { image } => {
+                self.state.image(*image)?;
+                self.state.images.retain(|state| state.id != *image);
+                Ok(())
+            }
+            Action::RemovePath { image, path } => self.remove_path(*image, path),
+            Action::SquashLayers { bottom, top } => self.squash_layers(*bottom, *top),
+            Action::SplitLayer {
+                layer,
+                new_layer,
+                name,
+                paths,
+            } => self.split_layer(*layer, *new_layer, name, paths),
+            Action::StripTimes { layer } => self.strip_times(*layer),
             Action::Normalise { layer } => self.normalise(*layer),
             Action::SetHistory {
                 layer,
@@ -170,8 +206,50 @@ impl Applier<'_> {
         }
     }
 
-    fn tree(&mut self, layer: LayerId) -> Result<&mut Tree> {
+    /// A layer's tree, to be edited.
+    pub(super) fn tree(&mut self, layer: LayerId) -> Result<&mut Tree> {
+        self.ensure_read(layer)?;
         Ok(self.state.layer_mut(layer)?.layer.edit()?)
+    }
+
+    /// Reads a layer and those below it, if they have not been read: what an edit does can depend on them.
+    pub(super) fn ensure_read(&self, layer: LayerId) -> Result<()> {
+        let (image, position) = self.state.place_of(layer)?;
+        let layers = &self.state.image(image)?.layers[..=position];
+        let unread = layers.iter().filter(|layer| !layer.layer.is_read());
+        let mut origins = unread.filter_map(|layer| layer.layer.origin());
+        origins.try_for_each(|origin| self.contents.read(origin))
+    }
+
+    fn open_archive(
+        &mut self,
+        archive: ArchiveId,
+        name: &str,
+        from: &ArchiveFiles,
+        first_image: ImageId,
+        first_layer: LayerId,
+    ) -> Result<()> {
+        if self.state.archive(archive).is_ok() {
+            return Err(WorkbenchError::ArchiveTaken { archive });
+        }
+        let catalog = self.contents.open(from)?;
+        let mut arrival = Arrival::new(archive, name, catalog.clone(), first_image, first_layer);
+        let images = arrival.images();
+        for image in &images {
+            if self.state.image(image.id).is_ok() {
+                return Err(WorkbenchError::ImageTaken { image: image.id });
+            }
+            if let Some(layer) = image.layers.iter().find(|layer| self.state.layer(layer.id).is_ok()) {
+                return Err(WorkbenchError::LayerTaken { layer: layer.id });
+            }
+        }
+        self.state.images.extend(images.into_iter().map(Arc::new));
+        self.state.archives.push(Arc::new(ArchiveState {
+            id: archive,
+            name: name.to_owned(),
+            catalog,
+        }));
+        Ok(())
     }
 
     fn set_xattr(&mut self, layer: LayerId, path: &str, name: &str, value: Option<&str>) -> Result<()> {
@@ -198,6 +276,7 @@ impl Applier<'_> {
             reference,
             settings: Settings::default(),
             layers: Vec::new(),
+            opened: None,
         };
         self.state.images.push(Arc::new(state));
         Ok(())
@@ -218,11 +297,13 @@ impl Applier<'_> {
             compression: Compression::default(),
             created_by: None,
             comment: None,
+            came: None,
+            absorbed: Vec::new(),
         };
         self.insert_layer(image, state, position)
     }
 
-    fn insert_layer(&mut self, image: ImageId, layer: LayerState, position: Option<usize>) -> Result<()> {
+    pub(super) fn insert_layer(&mut self, image: ImageId, layer: LayerState, position: Option<usize>) -> Result<()> {
         if self.state.layer(layer.id).is_ok() {
             return Err(WorkbenchError::LayerTaken { layer: layer.id });
         }
@@ -244,6 +325,9 @@ impl Applier<'_> {
         let duplicate = LayerState {
             id: copy,
             name: layer_name(name)?,
+            // Its line in the history is the original's.
+            came: None,
+            absorbed: Vec::new(),
             ..original
         };
         self.insert_layer(image, duplicate, Some(position + 1))
@@ -266,6 +350,7 @@ impl Applier<'_> {
     /// Writes a layer canonically. Directories without an entry get one, with the attributes that they have in the
     /// merged view.
     fn normalise(&mut self, layer: LayerId) -> Result<()> {
+        self.ensure_read(layer)?;
         let tree = self.state.layer(layer)?.layer.tree().clone();
         let mut implied = Vec::new();
         let mut pending = vec![(TreePath::ROOT, Ino::ROOT)];
@@ -308,13 +393,14 @@ impl Applier<'_> {
     /// Makes the directories above `path` that the layer lacks. They get the attributes that the layers below
     /// show: an entry of a directory replaces those (layer.md, "Applying Changesets"), and who deletes a file
     /// from a sticky `/tmp` does not mean to change `/tmp`. What is nowhere below gets the caller's.
-    fn make_parents(&mut self, layer: LayerId, path: &TreePath) -> Result<()> {
+    pub(super) fn make_parents(&mut self, layer: LayerId, path: &TreePath) -> Result<()> {
         path.split_last()
             .map_or(Ok(()), |(parent, _)| self.make_directories(layer, &parent))
     }
 
     /// Makes a directory and those above it, as far as they are missing; see [`Self::make_parents`].
     fn make_directories(&mut self, layer: LayerId, path: &TreePath) -> Result<()> {
+        self.ensure_read(layer)?;
         let (image, position) = self.state.place_of(layer)?;
         let below = &self.state.image(image)?.layers[..position];
         let stack = Stack::new(below.iter().map(|layer| layer.layer.tree()).collect());
@@ -341,6 +427,7 @@ impl Applier<'_> {
         parents: bool,
         replace: bool,
     ) -> Result<()> {
+        self.ensure_read(layer)?;
         let path = TreePath::parse(path)?;
         let parent = self.directory_metadata();
         let mode = match entry {
@@ -387,6 +474,7 @@ impl Applier<'_> {
         if is_move && from.layer == to.layer {
             return Ok(self.tree(from.layer)?.rename(&source, &target)?);
         }
+        self.ensure_read(from.layer)?;
         let origin = self.state.layer(from.layer)?.layer.tree().clone();
         self.tree(to.layer)?.copy(&origin, &source, &target)?;
         if is_move {
@@ -397,7 +485,7 @@ impl Applier<'_> {
 }
 
 /// A name for a layer. It is only shown, so it must be something that can be seen.
-fn layer_name(name: &str) -> Result<String> {
+pub(super) fn layer_name(name: &str) -> Result<String> {
     let visible = !name.trim().is_empty() && !name.chars().any(char::is_control);
     match visible && name.chars().count() <= 100 {
         true => Ok(name.trim().to_owned()),

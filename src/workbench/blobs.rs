@@ -134,7 +134,7 @@ impl Blobs {
             .works
             .values()
             .filter(|work| matches!(work.state, BlobState::Stale));
-        for work in stale.filter(|work| work.compression == Compression::Gz1) {
+        for work in stale.filter(|work| work.compression.of(&work.layer) == Compression::Gz1) {
             self.cache.fill(&work.layer, &run)?;
         }
         Ok(())
@@ -150,7 +150,7 @@ impl Blobs {
         let stale = self
             .works
             .values_mut()
-            .position(|work| matches!(work.state, BlobState::Stale));
+            .position(|work| matches!(work.state, BlobState::Stale) && work.layer.is_read());
         let Some(work) = begun.or(stale).and_then(|at| self.works.values_mut().nth(at)) else {
             return false;
         };

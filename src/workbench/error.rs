@@ -1,13 +1,14 @@
 //! What an operation or a question can be refused for.
 
 use crate::content::ContentError;
+use crate::image::catalog::{OpenError, rebuild::RebuildError};
 use crate::image::config::ConfigError;
 use crate::image::reference::ReferenceError;
 use crate::layer::{LayerError, ReadError};
 use crate::text::UnescapeError;
 use crate::tree::{EditError, NameError, NameRule, PathError};
 
-use super::operation::{ImageId, LayerId, SourceId};
+use super::operation::{ArchiveId, ImageId, LayerId, SourceId};
 
 /// An operation that was not applied, or a question without an answer. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -47,6 +48,22 @@ pub enum WorkbenchError {
     XattrValue { name: String, rule: &'static str },
     #[error("a character device 0:0 is how overlayfs keeps a whiteout on disk: mark a whiteout instead")]
     DeviceZero,
+    #[error("{reason}")]
+    NotAnArchive { reason: String },
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    #[error("there is no archive {archive}")]
+    NoArchive { archive: ArchiveId },
+    #[error("there is an archive {archive} already: ids are used once")]
+    ArchiveTaken { archive: ArchiveId },
+    #[error("the archive has no node {node}, or its bytes are not there")]
+    NoNode { node: u32 },
+    #[error("layer `{bottom}` is not below layer `{top}` in the same image")]
+    NotBelow { bottom: String, top: String },
+    #[error("`{path}` is in no layer of the image")]
+    NotInImage { path: String },
+    #[error("the root of a layer stays; name what is in it")]
+    WholeLayer,
     #[error("there is no image {image}")]
     NoImage { image: ImageId },
     #[error("there is no layer {layer}")]
@@ -86,6 +103,14 @@ pub enum WorkbenchError {
     NoProgram { platform: String },
 }
 
+impl From<OpenError> for WorkbenchError {
+    fn from(error: OpenError) -> Self {
+        Self::NotAnArchive {
+            reason: error.to_string(),
+        }
+    }
+}
+
 impl WorkbenchError {
     /// A stable name of the kind of error, for callers that choose by it.
     pub fn code(&self) -> &'static str {
@@ -94,6 +119,7 @@ impl WorkbenchError {
             Self::Path(PathError::Name(error)) => name_code(error),
             Self::Path(PathError::NotAbsolute { .. }) => "path_not_absolute",
             Self::Path(PathError::Escape(_)) | Self::Text(_) => "bad_escape",
+            Self::Layer(LayerError::Damaged(_)) => "damaged",
             Self::Content(_) | Self::Layer(_) => "content_unreadable",
             Self::Reference(error) => error.code(),
             Self::Config(error) => error.code(),
@@ -104,16 +130,21 @@ impl WorkbenchError {
             Self::XattrName { .. } => "xattr_name",
             Self::XattrValue { .. } => "xattr_value",
             Self::DeviceZero => "device_zero",
+            Self::NotAnArchive { .. } => "not_an_archive",
+            Self::Rebuild(_) => "cannot_rebuild",
+            Self::NoArchive { .. } | Self::NoNode { .. } => "no_archive",
+            Self::NotBelow { .. } => "bad_position",
+            Self::WholeLayer => "root",
             Self::NoImage { .. } => "no_image",
             Self::NoLayer { .. } => "no_layer",
-            Self::ImageTaken { .. } | Self::LayerTaken { .. } | Self::SourceTaken { .. } => "id_taken",
+            Self::ArchiveTaken { .. } | Self::ImageTaken { .. } | Self::LayerTaken { .. } | Self::SourceTaken { .. } => "id_taken",
             Self::NoSource { .. } | Self::OutsideSource { .. } | Self::NoBlob { .. } => "no_source",
             Self::Base64 { .. } => "bad_base64",
             Self::Position { .. } => "bad_position",
             Self::LayerName { .. } => "bad_layer_name",
             Self::Busy { .. } => "busy",
             Self::NestedTooDeep { .. } => "nested_too_deep",
-            Self::NotThere { .. } => "not_found",
+            Self::NotThere { .. } | Self::NotInImage { .. } => "not_found",
             Self::Recipe { .. } => "bad_recipe",
             Self::NoProgram { .. } => "no_program",
         }

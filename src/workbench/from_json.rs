@@ -8,7 +8,9 @@ use crate::layer::Compression;
 use crate::tree::Time;
 
 use super::export::Export;
-use super::operation::{Action, Attributes, Caller, ContentRef, NewEntry, Operation, Place};
+use super::operation::{
+    Action, ArchiveFile, ArchiveFiles, Attributes, Caller, ContentRef, NewEntry, Operation, Place,
+};
 use super::query::Query;
 use super::recipe::Recipe;
 use super::rows::RowsOf;
@@ -19,6 +21,7 @@ from_object! {
     Caller { uid, gid, umask }
     Attributes { mode, uid, gid, mtime }
     Place { layer, path }
+    ArchiveFile { path, content }
     Platform { os, architecture, variant }
     Recipe { version, operations }
 }
@@ -48,6 +51,18 @@ impl FromJson for ContentRef {
         };
         it.end()?;
         Ok(content)
+    }
+}
+
+impl FromJson for ArchiveFiles {
+    fn from_json(node: Node<'_>) -> Result<Self, ReadError> {
+        let mut it = Members::of(node)?;
+        let files = match node.get("files") {
+            Some(_) => fields!(it => Self::Directory { files }),
+            None => fields!(it => Self::Tar { content }),
+        };
+        it.end()?;
+        Ok(files)
     }
 }
 
@@ -88,6 +103,13 @@ from_tagged! { Action by "op", it {
     "move_layer" => fields!(it => Self::MoveLayer { layer, position }),
     "set_compression" => fields!(it => Self::SetCompression { layer, compression }),
     "set_history" => fields!(it => Self::SetHistory { layer, created_by, comment }),
+    "open_archive" => fields!(it => Self::OpenArchive { archive, name, from, first_image, first_layer }),
+    "close_archive" => fields!(it => Self::CloseArchive { archive }),
+    "remove_image" => fields!(it => Self::RemoveImage { image }),
+    "remove_path" => fields!(it => Self::RemovePath { image, path }),
+    "squash_layers" => fields!(it => Self::SquashLayers { bottom, top }),
+    "split_layer" => fields!(it => Self::SplitLayer { layer, new_layer, name, paths }),
+    "strip_times" => fields!(it => Self::StripTimes { layer }),
     "normalise" => fields!(it => Self::Normalise { layer }),
     "make" => fields!(it => Self::Make { layer, path, entry; attributes, parents, replace }),
     "write" => fields!(it => Self::Write { layer, path, content }),
@@ -121,10 +143,21 @@ from_tagged! { Query by "query", it {
     "find" => fields!(it => Self::Find { image, text, limit }),
     "preflight" => fields!(it => Self::Preflight { image }),
     "journal" => Self::Journal,
+    "graph" => fields!(it => Self::Graph { archive }),
+    "raw" => fields!(it => Self::Raw { archive, node }),
+    "history" => fields!(it => Self::History { image }),
+    "summary" => fields!(it => Self::Summary { layer }),
+    "blocks" => fields!(it => Self::Blocks { layer, from, limit }),
+    "entry_of" => fields!(it => Self::EntryOf { layer, path }),
+    "entry_at" => fields!(it => Self::EntryAt { layer, offset }),
+    "fields" => fields!(it => Self::Fields { layer, offset }),
+    "changes" => fields!(it => Self::Changes { image }),
 }}
 
 from_tagged! { Export by "export", it {
     "image" => fields!(it => Self::Image { image }),
+    "archive" => fields!(it => Self::Archive { archive }),
+    "node" => fields!(it => Self::Node { archive, node }),
     "layer_tar" => fields!(it => Self::LayerTar { layer }),
     "layer_blob" => fields!(it => Self::LayerBlob { layer }),
     "file" => fields!(it => Self::File { layer, path }),
@@ -154,6 +187,14 @@ mod tests {
         {"op":"set_history","layer":1,"created_by":"x","comment":null}
         {"op":"set_compression","layer":1,"compression":"original"}
         {"op":"normalise","layer":1}
+        {"op":"open_archive","archive":1,"name":"a.tar","from":{"content":{"source":1,"offset":0,"length":9}},"first_image":2,"first_layer":3}
+        {"op":"open_archive","archive":1,"name":"a","from":{"files":[{"path":"index.json","content":{"text":"{}"}}]},"first_image":2,"first_layer":3}
+        {"op":"close_archive","archive":1}
+        {"op":"remove_image","image":1}
+        {"op":"remove_path","image":1,"path":"/a"}
+        {"op":"squash_layers","bottom":1,"top":2}
+        {"op":"split_layer","layer":1,"new_layer":2,"name":"n","paths":["/a","/b"]}
+        {"op":"strip_times","layer":1}
         {"op":"make","layer":1,"path":"/a","entry":{"kind":"file","content":{"text":""}},"attributes":{},"parents":true,"replace":false}
         {"op":"make","layer":1,"path":"/a","entry":{"kind":"directory"},"attributes":{"mode":493,"uid":-1,"gid":0,"mtime":{"seconds":-1,"nanos":5}},"parents":false,"replace":false}
         {"op":"make","layer":1,"path":"/a","entry":{"kind":"symlink","target":"b"},"attributes":{},"parents":false,"replace":false}

@@ -13,18 +13,22 @@ mod journal;
 mod large_tests;
 #[cfg(test)]
 mod model;
+mod opened;
 mod operation;
 mod query;
 #[cfg(test)]
 mod random_tests;
+mod reading;
 mod recipe;
 mod rows;
 mod sample;
 mod state;
+mod surgery;
 #[cfg(test)]
 mod tests;
 mod view;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -33,8 +37,12 @@ use crate::base64;
 use crate::compress::inflate::Packing;
 use crate::content::{Content, ContentError, ScratchSpace, Source};
 use crate::image::archive::{self, Documents, LayerBlob};
+use crate::image::catalog::rebuild::Rebuilt;
+use crate::image::catalog::{Catalog, Format, OpenJob, Opening};
+use crate::image::files::{Files, Stage};
 use crate::layer::{Blob, DeflateTask, Layer, LayerError, Origin, ReadJob, Reading, SegmentCache, Task};
 use crate::scratch::MemorySpace;
+use crate::text::unescape;
 
 use apply::{Applier, Contents};
 use journal::Journal;
@@ -44,12 +52,13 @@ pub use error::WorkbenchError;
 pub use export::{Export, Exported};
 pub use import::import_tree;
 pub use operation::{
-    Action, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry, Operation, Place, SourceId,
+    Action, ArchiveFile, ArchiveFiles, ArchiveId, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry,
+    Operation, Place, SourceId,
 };
 pub use query::{Answer, Query};
 pub use recipe::{RECIPE_LIMIT, Recipe};
 pub use sample::{sample, sample_program, switch_platform};
-pub use state::{ImageState, LayerState, State};
+pub use state::{ArchiveState, Came, ImageState, LayerState, Opened, State};
 
 /// One session.
 pub struct Workbench {
@@ -60,8 +69,14 @@ pub struct Workbench {
     scratches: Arc<dyn ScratchSpace>,
     rows: rows::Rows,
     read_ahead: Option<ReadAhead>,
+    open_ahead: Option<OpenAhead>,
+    readings: reading::Readings,
+    rebuilt: RefCell<RebuiltCache>,
     revision: u64,
 }
+
+/// The archives as they would be written, at a revision and with so many hashes known.
+type RebuiltCache = BTreeMap<(ArchiveId, Option<ImageId>), (u64, usize, Option<Arc<Rebuilt>>)>;
 
 impl Workbench {
     /// An empty session that keeps in memory what it must keep.
@@ -86,6 +101,9 @@ impl Workbench {
             scratches,
             rows: rows::Rows::default(),
             read_ahead: None,
+            open_ahead: None,
+            readings: reading::Readings::default(),
+            rebuilt: RefCell::default(),
             revision: 0,
         }
     }
@@ -147,9 +165,19 @@ impl Workbench {
         self.blobs.follow(&self.state);
     }
 
-    /// Does about `budget` bytes' worth of the work that is left on hashes; returns whether there is more.
+    /// Does about `budget` bytes' worth of the work that is left: reading what was opened, then hashes. Returns
+    /// whether there is more.
     pub fn step(&mut self, budget: u64) -> bool {
-        self.blobs.step(budget)
+        match self.readings.step(&self.state, &*self.scratches, budget) {
+            None => self.blobs.step(budget),
+            Some(is_read) => {
+                if is_read {
+                    // There is more to see in the same state.
+                    self.revision += 1;
+                }
+                true
+            }
+        }
     }
 
     /// Deflates ahead what is stale, several segments at a time; see [`Blobs::fill`].
@@ -174,10 +202,19 @@ impl Workbench {
             .collect()
     }
 
-    /// The documents of an image and what they say of its layers, once all blobs are known.
+    /// The documents of an image that was made here, and what they say of its layers, once all blobs are known.
     pub fn documents(&self, image: &ImageState) -> Option<(Documents, Vec<LayerBlob>)> {
+        let layers = self.described(image)?;
+        Some((
+            archive::documents(&image.settings, &image.reference, &layers),
+            layers,
+        ))
+    }
+
+    /// What documents of ours say of an image's layers, once all blobs are known.
+    fn described(&self, image: &ImageState) -> Option<Vec<LayerBlob>> {
         let blobs = self.blobs_of(image)?;
-        let layers: Vec<LayerBlob> = image
+        let layers = image
             .layers
             .iter()
             .zip(blobs)
@@ -188,12 +225,8 @@ impl Workbench {
                 media_type: blob.media_type,
                 created_by: layer.created_by.clone(),
                 comment: layer.comment.clone(),
-            })
-            .collect();
-        Some((
-            archive::documents(&image.settings, &image.reference, &layers),
-            layers,
-        ))
+            });
+        Some(layers.collect())
     }
 
     /// A layer of a tar, plain or packed, which must be readable to its end.
@@ -247,7 +280,73 @@ impl Workbench {
     /// Drops what was read ahead, or is being read.
     pub fn drop_read_ahead(&mut self) {
         self.read_ahead = None;
+        self.open_ahead = None;
     }
+
+    /// Opens an archive ahead of the operation that asks for it, for about as long as `budget` bytes take to be
+    /// inflated. Another archive takes the place of the one before.
+    pub fn open_ahead(&mut self, from: &ArchiveFiles, budget: u64) -> Result<OpeningAhead, WorkbenchError> {
+        let mut ahead = match self.open_ahead.take() {
+            Some(ahead) if ahead.from == *from => ahead,
+            _ => OpenAhead {
+                from: from.clone(),
+                work: OpenWork::Opening(self.open_job(from)?),
+            },
+        };
+        let found = match &mut ahead.work {
+            OpenWork::Done(catalog) => OpeningAhead::Done(catalog.format),
+            OpenWork::Opening(job) => match job.step(budget)? {
+                Opening::Working { stage, done, total } => OpeningAhead::Working { stage, done, total },
+                Opening::Done(catalog) => {
+                    let format = catalog.format;
+                    ahead.work = OpenWork::Done(Arc::from(catalog));
+                    OpeningAhead::Done(format)
+                }
+            },
+        };
+        self.open_ahead = Some(ahead);
+        Ok(found)
+    }
+
+    fn open_job(&self, from: &ArchiveFiles) -> Result<OpenJob, WorkbenchError> {
+        match from {
+            ArchiveFiles::Tar { content } => Ok(OpenJob::archive(&self.content(content)?, &*self.scratches)?),
+            ArchiveFiles::Directory { files } => {
+                let mut found = Files::new();
+                for file in files {
+                    found.file(&unescape(&file.path)?, self.content(&file.content)?);
+                }
+                Ok(OpenJob::files(found)?)
+            }
+        }
+    }
+}
+
+/// How far opening an archive is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpeningAhead {
+    /// Not there yet.
+    Working {
+        /// What is being done.
+        stage: Stage,
+        /// How much of it is done.
+        done: u64,
+        /// How much of it there is.
+        total: u64,
+    },
+    /// The operation can come: it is this.
+    Done(Format),
+}
+
+/// An archive that is opened before the operation that asks for it.
+struct OpenAhead {
+    from: ArchiveFiles,
+    work: OpenWork,
+}
+
+enum OpenWork {
+    Opening(OpenJob),
+    Done(Arc<Catalog>),
 }
 
 /// A tar that is read before the operation that asks for it.
@@ -298,5 +397,22 @@ impl Contents for Workbench {
 
     fn read_layer(&self, tar: &Content) -> Result<Layer, WorkbenchError> {
         self.read_layer(tar)
+    }
+
+    fn read(&self, origin: &Arc<Origin>) -> Result<(), WorkbenchError> {
+        if origin.read().is_none() {
+            ReadJob::new(origin, &*self.scratches)?.run();
+        }
+        Ok(())
+    }
+
+    fn open(&self, from: &ArchiveFiles) -> Result<Arc<Catalog>, WorkbenchError> {
+        match &self.open_ahead {
+            Some(OpenAhead {
+                from: opened,
+                work: OpenWork::Done(catalog),
+            }) if opened == from => Ok(catalog.clone()),
+            _ => Ok(Arc::new(self.open_job(from)?.run()?)),
+        }
     }
 }

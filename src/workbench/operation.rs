@@ -49,6 +49,8 @@ pub type ImageId = u32;
 pub type LayerId = u32;
 /// Which opened file.
 pub type SourceId = u32;
+/// Which opened archive.
+pub type ArchiveId = u32;
 
 /// Where the bytes of a content come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -80,6 +82,31 @@ pub enum ContentRef {
         /// Number of bytes.
         size: u64,
     },
+}
+
+/// What is opened as an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ArchiveFiles {
+    /// A tar, plain or packed.
+    Tar {
+        /// Its bytes.
+        content: ContentRef,
+    },
+    /// The files of a directory.
+    Directory {
+        /// Each with its path.
+        files: Vec<ArchiveFile>,
+    },
+}
+
+/// A file of a directory that is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ArchiveFile {
+    /// Where it lies in the directory.
+    pub path: String,
+    /// Its bytes.
+    pub content: ContentRef,
 }
 
 /// Attributes to set; those that are absent stay, or get their defaults.
@@ -156,6 +183,33 @@ pub enum Action {
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<usize>,
     },
+    /// Opens whatever was given: an OCI layout, a docker archive, both in one, or a bare layer. Its images get the ids
+    /// from `first_image` on, their layers those from `first_layer` on, bottom first.
+    OpenArchive {
+        archive: ArchiveId,
+        name: String,
+        from: ArchiveFiles,
+        first_image: ImageId,
+        first_layer: LayerId,
+    },
+    /// Takes an archive and its images out of the session.
+    CloseArchive { archive: ArchiveId },
+    /// Takes an image out of the session, and out of the archive that it came in.
+    RemoveImage { image: ImageId },
+    /// Takes a path and all that is in it out of every layer of an image: entries, whiteouts, what later entries
+    /// replaced.
+    RemovePath { image: ImageId, path: String },
+    /// Merges neighbouring layers into the lowest of them, with the same view.
+    SquashLayers { bottom: LayerId, top: LayerId },
+    /// Moves paths of a layer, with all that is in them, into a new layer right above it.
+    SplitLayer {
+        layer: LayerId,
+        new_layer: LayerId,
+        name: String,
+        paths: Vec<String>,
+    },
+    /// Gives every entry of a layer the operation's time.
+    StripTimes { layer: LayerId },
     /// A copy of a layer, right above it.
     DuplicateLayer {
         layer: LayerId,

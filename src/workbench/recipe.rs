@@ -19,7 +19,7 @@ use super::Workbench;
 use super::apply::Contents;
 use super::error::WorkbenchError;
 use super::export::Exported;
-use super::operation::{Action, ContentRef, NewEntry, Operation, SourceId};
+use super::operation::{Action, ArchiveFiles, ContentRef, NewEntry, Operation, SourceId};
 
 /// The most bytes that `recipe.json` may have.
 pub const RECIPE_LIMIT: u64 = 256 << 20;
@@ -182,6 +182,12 @@ fn for_each_content(
         }
         | Action::Write { content, .. }
         | Action::AddLayerTar { content, .. } => visit(content),
+        Action::OpenArchive { from, .. } => match from {
+            ArchiveFiles::Tar { content } => visit(content),
+            ArchiveFiles::Directory { files } => {
+                files.iter_mut().try_for_each(|file| visit(&mut file.content))
+            }
+        },
         Action::Group { actions, .. } => actions
             .iter_mut()
             .try_for_each(|action| for_each_content(action, visit)),

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::image::catalog::{Catalog, ImageEntry};
 use crate::image::{Reference, Settings};
 use crate::layer::{Compression, Layer, Note};
 
 use super::error::WorkbenchError;
-use super::operation::{ImageId, LayerId};
+use super::operation::{ArchiveId, ImageId, LayerId};
 
 /// One layer of an image.
 #[derive(Clone, Debug)]
@@ -23,6 +24,25 @@ pub struct LayerState {
     /// Its line in the history: what made it.
     pub created_by: Option<String>,
     /// Its line in the history: a remark.
+    pub comment: Option<String>,
+    /// Where it comes from, if it was opened with an image.
+    pub came: Option<Arc<Came>>,
+    /// Lines in the history of what was squashed into it, by their numbers in the configuration that came.
+    pub absorbed: Vec<usize>,
+}
+
+/// What an opened image says of a layer.
+#[derive(Clone, Debug)]
+pub struct Came {
+    /// Which archive.
+    pub archive: ArchiveId,
+    /// Which of its images.
+    pub image: usize,
+    /// Which of that one's layers, from the bottom.
+    pub layer: usize,
+    /// What made it, as the history had it.
+    pub created_by: Option<String>,
+    /// The remark that the history had.
     pub comment: Option<String>,
 }
 
@@ -44,6 +64,41 @@ pub struct ImageState {
     pub settings: Settings,
     /// Its layers, bottom first.
     pub layers: Vec<Arc<LayerState>>,
+    /// Where it comes from, if it was opened.
+    pub opened: Option<Arc<Opened>>,
+}
+
+/// Where an opened image comes from, and what it was.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Which archive.
+    pub archive: ArchiveId,
+    /// Which of its images.
+    pub number: usize,
+    /// All that came with it.
+    pub catalog: Arc<Catalog>,
+    /// The name that it was given here, or came with.
+    pub reference: Reference,
+    /// Its settings.
+    pub settings: Settings,
+}
+
+impl Opened {
+    /// What the catalog says of the image.
+    pub fn entry(&self) -> &ImageEntry {
+        &self.catalog.images[self.number]
+    }
+}
+
+/// An archive that was opened.
+#[derive(Clone, Debug)]
+pub struct ArchiveState {
+    /// Which.
+    pub id: ArchiveId,
+    /// What the file or the directory is called.
+    pub name: String,
+    /// All that came with it.
+    pub catalog: Arc<Catalog>,
 }
 
 /// All of a session that undo takes back.
@@ -51,6 +106,8 @@ pub struct ImageState {
 pub struct State {
     /// The images, in the order of their making.
     pub images: Vec<Arc<ImageState>>,
+    /// The archives that were opened, in that order.
+    pub archives: Vec<Arc<ArchiveState>>,
 }
 
 impl State {
@@ -66,6 +123,20 @@ impl State {
     pub fn image_mut(&mut self, image: ImageId) -> Result<&mut ImageState, WorkbenchError> {
         let state = self.images.iter_mut().find(|state| state.id == image);
         state.map(Arc::make_mut).ok_or(WorkbenchError::NoImage { image })
+    }
+
+    /// An archive.
+    pub fn archive(&self, archive: ArchiveId) -> Result<&Arc<ArchiveState>, WorkbenchError> {
+        let found = self.archives.iter().find(|state| state.id == archive);
+        found.ok_or(WorkbenchError::NoArchive { archive })
+    }
+
+    /// The images of an archive that are in the session, each with its number in the archive.
+    pub fn images_of(&self, archive: ArchiveId) -> impl Iterator<Item = (usize, &Arc<ImageState>)> {
+        self.images.iter().filter_map(move |image| {
+            let opened = image.opened.as_ref().filter(|opened| opened.archive == archive)?;
+            Some((opened.number, image))
+        })
     }
 
     /// All layers of all images.
