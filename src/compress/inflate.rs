@@ -27,6 +27,15 @@ pub enum Packing {
 }
 
 impl Packing {
+    /// What it is called: `plain`, `gzip`, `zstd`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
     /// How `content` is packed.
     pub fn of(content: &Content) -> Result<Self, ContentError> {
         let mut start = [0; 4];

@@ -1,12 +1,14 @@
 //! The archive: an OCI layout in a tar that is also what `docker load` reads. Knows the documents and the
 //! digests of layers; gives a plan of parts, so that whoever writes it streams the blobs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::Settings;
 use super::manifest::{self, Descriptor, blob_path};
 use super::reference::Reference;
 use crate::digest::Digest;
+use crate::tar::{EntryHeader, EntryType, Format, encode};
+use crate::tree::Time;
 
 /// A layer as the documents see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,6 +178,25 @@ fn padding(size: u64) -> usize {
 
 /// The header of an entry. Every path is shorter than 100 bytes, so one block always does; a blob of 8 GiB and
 /// more has its size in base 256, as GNU tar writes it and all readers take it.
+/// The header of a file in an archive; before it one of its name, if that is long.
+pub fn file_header(path: &[u8], size: u64) -> Vec<u8> {
+    let header = EntryHeader {
+        name: path,
+        entry_type: EntryType::Regular,
+        link_name: b"",
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: Time::at(0),
+        size,
+        device: (0, 0),
+        xattrs: &BTreeMap::new(),
+    };
+    let mut blocks = Vec::new();
+    encode(&header, Format::Gnu, &mut blocks);
+    blocks
+}
+
 fn header(entry: &LayoutEntry) -> [u8; BLOCK] {
     let mut header = tar::Header::new_gnu();
     let (kind, mode) = match entry.content {

@@ -163,14 +163,21 @@ impl Read {
         let mut places: BTreeMap<Ino, Vec<u8>> = BTreeMap::from([(Ino::ROOT, Vec::new())]);
         self.entries.iter().any(|entry| match &entry.role {
             Role::Kept { name, .. } => is_under(name),
-            Role::Entry { parent, name, ino } | Role::Link { parent, name, ino, .. } => {
+            Role::Entry { parent, name, ino }
+            | Role::Link {
+                parent, name, ino, ..
+            } => {
                 let above = places.get(parent).map_or(&[][..], Vec::as_slice);
                 let path = match above {
                     [] => name.as_bytes().to_vec(),
                     above => [above, b"/", name.as_bytes()].concat(),
                 };
                 let is_replaced = self.tree.child(*parent, name) != Some(*ino) && is_under(&path);
-                if self.tree.get(*ino).is_none_or(|inode| inode.node.as_directory().is_some()) {
+                if self
+                    .tree
+                    .get(*ino)
+                    .is_none_or(|inode| inode.node.as_directory().is_some())
+                {
                     places.insert(*ino, path);
                 }
                 is_replaced

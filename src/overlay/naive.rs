@@ -80,6 +80,21 @@ fn walked(stack: &Stack) -> BTreeMap<TreePath, (bool, (usize, Ino))> {
     shown
 }
 
+/// What a stack of these trees shows: paths with their kinds and attributes.
+pub fn merged_listing(trees: &[Tree]) -> Vec<String> {
+    let stack = Stack::new(trees.iter().collect());
+    let shown = walked(&stack).into_iter().map(|(path, (_, (position, ino)))| {
+        let inode = trees[position].inode(ino);
+        format!(
+            "{path} {:?} {:?} {:?}",
+            inode.node.kind(),
+            inode.node.device(),
+            inode.metadata
+        )
+    });
+    shown.collect()
+}
+
 fn random_path(random: &mut Random) -> TreePath {
     let names = ["a", "b", "b.c", "d"];
     let depth = 1 + random.below(4);

@@ -16,7 +16,10 @@ use wasm_bindgen::prelude::*;
 use crate::image::Platform;
 use crate::image::json::{self, FromJson};
 use crate::tree::{Node, TreePath};
-use crate::workbench::{self, ContentRef, Export, Operation, Query, SourceId, Workbench, WorkbenchError};
+use crate::workbench::{
+    self, ArchiveFiles, ContentRef, Export, OpeningAhead, Operation, Query, SourceId, Workbench,
+    WorkbenchError,
+};
 
 use file::FileSource;
 
@@ -25,6 +28,20 @@ use file::FileSource;
 struct ReadProgress {
     done: u64,
     total: u64,
+}
+
+/// How far opening an archive is.
+#[derive(Serialize)]
+struct OpenProgress {
+    stage: &'static str,
+    done: u64,
+    total: u64,
+}
+
+/// What an archive was found to be.
+#[derive(Serialize)]
+struct Opened {
+    format: &'static str,
 }
 
 /// What a method that fails throws.
@@ -119,6 +136,32 @@ impl Session {
             .read_ahead(&content, u64::from(budget) << 10)
             .map_err(refused)?;
         to_js(&progress.map(|(done, total)| ReadProgress { done, total }))
+    }
+
+    /// Opens an archive ahead of the operation that asks for it: `{stage, done, total}` while there is more to do,
+    /// `{format}` when the operation can come.
+    pub fn open_ahead(&mut self, from: JsValue, budget: u32) -> Result<JsValue, JsValue> {
+        let from: ArchiveFiles = from_js(from)?;
+        let at = self
+            .workbench
+            .open_ahead(&from, u64::from(budget) << 10)
+            .map_err(refused)?;
+        match at {
+            OpeningAhead::Working { stage, done, total } => to_js(&OpenProgress {
+                stage: stage.name(),
+                done,
+                total,
+            }),
+            OpeningAhead::Done(format) => to_js(&Opened {
+                format: format.name(),
+            }),
+        }
+    }
+
+    /// Bytes of a layer's tar, as it would be written now.
+    pub fn tar_bytes(&mut self, layer: u32, offset: f64, length: f64) -> Result<js_sys::Uint8Array, JsValue> {
+        let bytes = self.workbench.tar_bytes(layer, offset as u64, length as u64);
+        Ok(js_sys::Uint8Array::from(&bytes.map_err(refused)?[..]))
     }
 
     /// Drops what is being read ahead.

@@ -103,7 +103,12 @@ impl Applier<'_> {
             Action::CloseArchive { archive } => {
                 self.state.archive(*archive)?;
                 self.state.archives.retain(|state| state.id != *archive);
-                let is_of = |image: &ImageState| image.opened.as_ref().is_some_and(|opened| opened.archive == *archive);
+                let is_of = |image: &ImageState| {
+                    image
+                        .opened
+                        .as_ref()
+                        .is_some_and(|opened| opened.archive == *archive)
+                };
                 self.state.images.retain(|image| !is_of(image));
                 Ok(())
             }
@@ -239,7 +244,11 @@ impl Applier<'_> {
             if self.state.image(image.id).is_ok() {
                 return Err(WorkbenchError::ImageTaken { image: image.id });
             }
-            if let Some(layer) = image.layers.iter().find(|layer| self.state.layer(layer.id).is_ok()) {
+            if let Some(layer) = image
+                .layers
+                .iter()
+                .find(|layer| self.state.layer(layer.id).is_ok())
+            {
                 return Err(WorkbenchError::LayerTaken { layer: layer.id });
             }
         }
@@ -303,7 +312,12 @@ impl Applier<'_> {
         self.insert_layer(image, state, position)
     }
 
-    pub(super) fn insert_layer(&mut self, image: ImageId, layer: LayerState, position: Option<usize>) -> Result<()> {
+    pub(super) fn insert_layer(
+        &mut self,
+        image: ImageId,
+        layer: LayerState,
+        position: Option<usize>,
+    ) -> Result<()> {
         if self.state.layer(layer.id).is_ok() {
             return Err(WorkbenchError::LayerTaken { layer: layer.id });
         }

@@ -137,7 +137,10 @@ impl WorkbenchError {
             Self::WholeLayer => "root",
             Self::NoImage { .. } => "no_image",
             Self::NoLayer { .. } => "no_layer",
-            Self::ArchiveTaken { .. } | Self::ImageTaken { .. } | Self::LayerTaken { .. } | Self::SourceTaken { .. } => "id_taken",
+            Self::ArchiveTaken { .. }
+            | Self::ImageTaken { .. }
+            | Self::LayerTaken { .. }
+            | Self::SourceTaken { .. } => "id_taken",
             Self::NoSource { .. } | Self::OutsideSource { .. } | Self::NoBlob { .. } => "no_source",
             Self::Base64 { .. } => "bad_base64",
             Self::Position { .. } => "bad_position",

@@ -1,16 +1,19 @@
 //! What can be taken out of a session: archives, tars and files, as parts that need not be in memory.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::image::archive::{Part, archive_plan};
+use crate::image::archive::{self, Part, archive_plan};
+use crate::image::catalog::rebuild::Body;
 use crate::image::manifest::blob_path;
 use crate::layer::{Bytes, Chunks, Walk};
+use crate::tar::{end_padding, padding};
 use crate::tree::{Ino, Node, Tree, TreePath};
 
 use super::Workbench;
 use super::blobs::BlobState;
 use super::error::WorkbenchError;
-use super::operation::{ImageId, LayerId};
+use super::operation::{ArchiveId, ImageId, LayerId};
 use super::state::{ImageState, LayerState};
 
 /// What is wanted.
@@ -19,6 +22,10 @@ use super::state::{ImageState, LayerState};
 pub enum Export {
     /// The image archive: an OCI layout in a tar that is also what `docker load` reads.
     Image { image: ImageId },
+    /// All of an opened archive, with what was changed.
+    Archive { archive: ArchiveId },
+    /// A file of an opened archive, as it came.
+    Node { archive: ArchiveId, node: u32 },
     /// A layer's tar, which the DiffID names.
     LayerTar { layer: LayerId },
     /// A layer as it is stored, which the digest names.
@@ -39,6 +46,13 @@ impl Workbench {
     pub fn export(&self, what: &Export) -> Result<Exported, WorkbenchError> {
         match what {
             Export::Image { image } => self.export_image(self.state.image(*image)?),
+            Export::Archive { archive } => self.export_archive(*archive, None),
+            Export::Node { archive, node } => {
+                let nodes = &self.state.archive(*archive)?.catalog.nodes;
+                let content = nodes.get(*node as usize).and_then(|node| node.content.clone());
+                let content = content.ok_or(WorkbenchError::NoNode { node: *node })?;
+                Ok(vec![Bytes::Content(content)])
+            }
             Export::LayerTar { layer } => Ok(self
                 .state
                 .layer(*layer)?
@@ -88,7 +102,74 @@ impl Workbench {
         }
     }
 
+    /// The files of an opened archive, `only` with this image or with all that are left, each with its path.
+    fn archive_files(
+        &self,
+        archive: ArchiveId,
+        only: Option<ImageId>,
+    ) -> Result<Vec<(Vec<u8>, Exported)>, WorkbenchError> {
+        let state = self.state.archive(archive)?;
+        let rebuilt = self.rebuild(state, only)?;
+        let images = self.state.images_of(archive).map(|(_, image)| image);
+        let Some(rebuilt) = rebuilt else {
+            let mut busy = images.filter(|image| only.is_none_or(|only| image.id == only));
+            let error = busy.find_map(|image| Some(self.busy_layer(image)));
+            return Err(error.unwrap_or(WorkbenchError::Busy { layer: String::new() }));
+        };
+        let layers: Vec<&Arc<LayerState>> = images.flat_map(|image| &image.layers).collect();
+        let blob_of = |digest| {
+            let known = layers.iter().find_map(|layer| {
+                let blob = self.blobs.known(layer.id).filter(|blob| blob.digest == digest)?;
+                Some(blob.bytes(&layer.layer).collect::<Exported>())
+            });
+            known.unwrap_or_default()
+        };
+        let files = rebuilt.files.iter().map(|file| {
+            let parts = match &file.body {
+                Body::Bytes(bytes) => vec![Bytes::Owned(bytes.clone())],
+                Body::Kept(content) => vec![Bytes::Content(content.clone())],
+                Body::Layer(digest, _) => blob_of(*digest),
+            };
+            (file.path.clone(), parts)
+        });
+        Ok(files.collect())
+    }
+
+    fn export_archive(&self, archive: ArchiveId, only: Option<ImageId>) -> Result<Exported, WorkbenchError> {
+        let mut parts = Exported::new();
+        let mut size = 0;
+        for (path, content) in self.archive_files(archive, only)? {
+            let length = content.iter().map(Bytes::len).sum();
+            let header = archive::file_header(&path, length);
+            size += header.len() as u64 + length + padding(length);
+            parts.push(Bytes::Owned(header));
+            parts.extend(content);
+            parts.push(Bytes::Zeros(padding(length)));
+        }
+        parts.push(Bytes::Zeros(end_padding(size)));
+        Ok(parts)
+    }
+
+    /// How large the archive of an image is, if that is known.
+    pub(super) fn archive_size(&self, image: &ImageState) -> Option<u64> {
+        if let Some(opened) = &image.opened {
+            let archive = self.state.archive(opened.archive).ok()?;
+            let rebuilt = self.rebuild(archive, None).ok()??;
+            let sizes = rebuilt.files.iter().map(|file| {
+                let header = archive::file_header(&file.path, file.size()).len() as u64;
+                header + file.size() + padding(file.size())
+            });
+            let size: u64 = sizes.sum();
+            return Some(size + end_padding(size));
+        }
+        let (documents, layers) = self.documents(image)?;
+        Some(archive_plan(&documents, &layers).size)
+    }
+
     fn export_image(&self, image: &ImageState) -> Result<Exported, WorkbenchError> {
+        if let Some(opened) = &image.opened {
+            return self.export_archive(opened.archive, Some(image.id));
+        }
         let (documents, layers) = self.documents(image).ok_or_else(|| self.busy_layer(image))?;
         let plan = archive_plan(&documents, &layers);
         let mut parts = Exported::new();
@@ -105,6 +186,14 @@ impl Workbench {
     /// implied by the paths; a blob that two layers share is there once.
     pub fn export_layout(&self, image: ImageId) -> Result<Vec<(String, Exported)>, WorkbenchError> {
         let image = self.state.image(image)?;
+        if let Some(opened) = &image.opened {
+            let files = self.archive_files(opened.archive, Some(image.id))?;
+            let text = |path: Vec<u8>| String::from_utf8_lossy(&path).into_owned();
+            return Ok(files
+                .into_iter()
+                .map(|(path, parts)| (text(path), parts))
+                .collect());
+        }
         let (documents, layers) = self.documents(image).ok_or_else(|| self.busy_layer(image))?;
         let files = [
             ("oci-layout".to_owned(), &documents.layout),

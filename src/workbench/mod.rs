@@ -14,12 +14,16 @@ mod large_tests;
 #[cfg(test)]
 mod model;
 mod opened;
+#[cfg(test)]
+mod opened_tests;
+mod opened_view;
 mod operation;
 mod query;
 #[cfg(test)]
 mod random_tests;
 mod reading;
 mod recipe;
+mod ribbon;
 mod rows;
 mod sample;
 mod state;
@@ -71,6 +75,7 @@ pub struct Workbench {
     read_ahead: Option<ReadAhead>,
     open_ahead: Option<OpenAhead>,
     readings: reading::Readings,
+    ribbon: Option<ribbon::Ribbon>,
     rebuilt: RefCell<RebuiltCache>,
     revision: u64,
 }
@@ -103,6 +108,7 @@ impl Workbench {
             read_ahead: None,
             open_ahead: None,
             readings: reading::Readings::default(),
+            ribbon: None,
             rebuilt: RefCell::default(),
             revision: 0,
         }
@@ -214,18 +220,14 @@ impl Workbench {
     /// What documents of ours say of an image's layers, once all blobs are known.
     fn described(&self, image: &ImageState) -> Option<Vec<LayerBlob>> {
         let blobs = self.blobs_of(image)?;
-        let layers = image
-            .layers
-            .iter()
-            .zip(blobs)
-            .map(|(layer, blob)| LayerBlob {
-                diff_id: blob.diff_id,
-                digest: blob.digest,
-                size: blob.size,
-                media_type: blob.media_type,
-                created_by: layer.created_by.clone(),
-                comment: layer.comment.clone(),
-            });
+        let layers = image.layers.iter().zip(blobs).map(|(layer, blob)| LayerBlob {
+            diff_id: blob.diff_id,
+            digest: blob.digest,
+            size: blob.size,
+            media_type: blob.media_type,
+            created_by: layer.created_by.clone(),
+            comment: layer.comment.clone(),
+        });
         Some(layers.collect())
     }
 

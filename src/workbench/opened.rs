@@ -59,7 +59,9 @@ impl<'a> Arrival<'a> {
         let id = self.next_image;
         self.next_image += 1;
         let catalog = self.catalog.clone();
-        let config = entry.config.and_then(|node| catalog.node(node).document.as_ref()?.root());
+        let config = entry
+            .config
+            .and_then(|node| catalog.node(node).document.as_ref()?.root());
         let mut settings = config.map(Settings::from_config).unwrap_or_default();
         if config.is_none()
             && let Some(platform) = &entry.platform
@@ -119,7 +121,9 @@ impl<'a> Arrival<'a> {
                     urls.join(", ")
                 )),
                 (None, NodeState::Unreadable { reason }) => Origin::missing(reason.clone()),
-                (None, _) => Origin::missing("the layer is named, but its blob is not in the archive".to_owned()),
+                (None, _) => {
+                    Origin::missing("the layer is named, but its blob is not in the archive".to_owned())
+                }
             })
         };
         self.origins.entry(node).or_insert_with(make).clone()
@@ -134,10 +138,13 @@ fn reference_of(entry: &ImageEntry, archive: &str) -> Reference {
     let stem: String = stem.chars().map(allowed).take(60).collect();
     let stem = stem.trim_matches('-');
     // A name as it stands; a tag of an image that has no other name.
-    let names = entry.names.iter().flat_map(|name| match name.text.contains(['/', ':']) {
-        true => vec![name.text.clone()],
-        false => vec![format!("{stem}:{}", name.text), name.text.clone()],
-    });
+    let names = entry
+        .names
+        .iter()
+        .flat_map(|name| match name.text.contains(['/', ':']) {
+            true => vec![name.text.clone()],
+            false => vec![format!("{stem}:{}", name.text), name.text.clone()],
+        });
     let made = [stem.to_owned(), "image".to_owned()];
     let mut parsed = names.chain(made).filter_map(|name| Reference::parse(&name).ok());
     parsed.next().expect("`image` is a name")
@@ -146,7 +153,9 @@ fn reference_of(entry: &ImageEntry, archive: &str) -> Reference {
 /// What people see of a layer in a list: what made it, in short.
 fn title(number: usize, created_by: Option<&str>) -> String {
     let made = created_by.unwrap_or_default();
-    let made = made.trim_start_matches("/bin/sh -c ").trim_start_matches("#(nop) ");
+    let made = made
+        .trim_start_matches("/bin/sh -c ")
+        .trim_start_matches("#(nop) ");
     let made = made.split_whitespace().collect::<Vec<_>>().join(" ");
     let made: String = made.chars().filter(|c| !c.is_control()).take(60).collect();
     layer_name(&made).unwrap_or_else(|_| format!("layer {}", number + 1))
@@ -165,7 +174,11 @@ impl Workbench {
         archive: &ArchiveState,
         only: Option<ImageId>,
     ) -> Result<Option<Arc<Rebuilt>>, WorkbenchError> {
-        let known = self.state.layers().filter(|layer| self.blobs.known(layer.id).is_some()).count();
+        let known = self
+            .state
+            .layers()
+            .filter(|layer| self.blobs.known(layer.id).is_some())
+            .count();
         let key = (archive.id, only);
         if let Some((revision, count, rebuilt)) = self.rebuilt.borrow().get(&key)
             && (*revision, *count) == (self.revision, known)
@@ -189,7 +202,10 @@ impl Workbench {
         let mut rebuild = Rebuild::new(catalog, &digests);
         let left: BTreeMap<usize, &Arc<ImageState>> = self.state.images_of(archive.id).collect();
         for number in 0..catalog.images.len() {
-            match left.get(&number).filter(|image| only.is_none_or(|only| image.id == only)) {
+            match left
+                .get(&number)
+                .filter(|image| only.is_none_or(|only| image.id == only))
+            {
                 None => rebuild.remove(number),
                 Some(image) => match self.edit_of(image)? {
                     Edited::Unknown => return Ok(None),
@@ -208,11 +224,17 @@ impl Workbench {
 
     /// The digests of an archive's blobs as their bytes give them, as far as they are known.
     pub(super) fn digests_of(&self, archive: &ArchiveState) -> BTreeMap<NodeId, Digest> {
-        let layers = self.state.images_of(archive.id).flat_map(|(_, image)| &image.layers);
+        let layers = self
+            .state
+            .images_of(archive.id)
+            .flat_map(|(_, image)| &image.layers);
         let known = layers.filter_map(|layer| {
             let came = layer.came.as_ref().filter(|came| came.archive == archive.id)?;
             let node = archive.catalog.images[came.image].layers[came.layer].node;
-            let read = layer.layer.as_read().and_then(|read| read.sums.map(|sums| sums.digest));
+            let read = layer
+                .layer
+                .as_read()
+                .and_then(|read| read.sums.map(|sums| sums.digest));
             let blob = self.blobs.known(layer.id).filter(|_| is_reused(layer));
             Some((node, read.or_else(|| blob.map(|blob| blob.digest))?))
         });
@@ -228,10 +250,14 @@ impl Workbench {
             return Ok(Edited::Unknown);
         };
         let same_layers = layers.len() == entry.layers.len()
-            && layers.iter().enumerate().all(|(at, slot)| *slot == LayerSlot::Keep(at));
+            && layers
+                .iter()
+                .enumerate()
+                .all(|(at, slot)| *slot == LayerSlot::Keep(at));
         let history = history(image, entry);
         let settings = (image.settings != opened.settings).then_some((&opened.settings, &image.settings));
-        let reference = (image.reference.canonical() != opened.reference.canonical()).then(|| image.reference.clone());
+        let reference =
+            (image.reference.canonical() != opened.reference.canonical()).then(|| image.reference.clone());
         let is_bare = opened.catalog.format == Format::Layer || entry.config.is_none();
         if same_layers && history.is_none() && settings.is_none() && reference.is_none() && !is_bare {
             return Ok(Edited::No);
@@ -243,7 +269,9 @@ impl Workbench {
             layers: (!same_layers).then_some(layers),
             config: None,
         };
-        let document = entry.config.and_then(|node| opened.catalog.node(node).document.as_ref());
+        let document = entry
+            .config
+            .and_then(|node| opened.catalog.node(node).document.as_ref());
         let Some(document) = document else {
             let Some(described) = self.described(image) else {
                 return Ok(Edited::Unknown);
@@ -321,7 +349,10 @@ fn packing_of(blob: &Blob, layer: &LayerState) -> Packing {
     match blob.compression {
         Compression::None => Packing::Plain,
         Compression::Gz1 => Packing::Gzip,
-        Compression::Original => layer.layer.origin().map_or(Packing::Plain, |origin| origin.packing()),
+        Compression::Original => layer
+            .layer
+            .origin()
+            .map_or(Packing::Plain, |origin| origin.packing()),
     }
 }
 
@@ -355,12 +386,20 @@ fn history(image: &ImageState, entry: &ImageEntry) -> Option<Vec<HistorySlot>> {
             left[came.layer] = true;
         }
     }
-    let absorbed: Vec<usize> = image.layers.iter().flat_map(|layer| layer.absorbed.clone()).collect();
+    let absorbed: Vec<usize> = image
+        .layers
+        .iter()
+        .flat_map(|layer| layer.absorbed.clone())
+        .collect();
     // Lines of layers that are gone go with them; those after them, which made none, stay where they were.
     let orphans = |from: usize| {
         let gone = (from..groups.len()).take_while(|layer| !left[*layer]);
         let lines = gone.flat_map(|layer| groups[layer].iter().skip(1));
-        lines.copied().filter(|line| !absorbed.contains(line)).map(HistorySlot::Keep).collect::<Vec<_>>()
+        lines
+            .copied()
+            .filter(|line| !absorbed.contains(line))
+            .map(HistorySlot::Keep)
+            .collect::<Vec<_>>()
     };
     slots.extend(orphans(0));
     for layer in &image.layers {
@@ -378,13 +417,19 @@ fn history(image: &ImageState, entry: &ImageEntry) -> Option<Vec<HistorySlot>> {
         });
         slots.extend(layer.absorbed.iter().map(|line| HistorySlot::Emptied(*line)));
         if let Some(came) = came {
-            let empties = groups[came.layer].iter().skip(1).filter(|line| !absorbed.contains(line));
+            let empties = groups[came.layer]
+                .iter()
+                .skip(1)
+                .filter(|line| !absorbed.contains(line));
             slots.extend(empties.map(|line| HistorySlot::Keep(*line)));
             slots.extend(orphans(came.layer + 1));
         }
     }
     let same = slots.len() == entry.history.len()
-        && slots.iter().enumerate().all(|(at, slot)| *slot == HistorySlot::Keep(at));
+        && slots
+            .iter()
+            .enumerate()
+            .all(|(at, slot)| *slot == HistorySlot::Keep(at));
     (!same).then_some(slots)
 }
 

@@ -3,8 +3,6 @@
 use serde::Serialize;
 
 use crate::digest::{Digest, chain_id};
-use crate::image::Documents;
-use crate::image::archive::archive_plan;
 use crate::image::preflight::{Finding, Root, RootEntry, RootKind, preflight};
 use crate::layer::{Form, Format};
 use crate::overlay::{SpotEntry, Stack};
@@ -13,7 +11,10 @@ use crate::tree::{Node, TreePath};
 use super::Workbench;
 use super::blobs::BlobState;
 use super::error::WorkbenchError;
-use super::operation::ImageId;
+use super::opened::is_reused;
+use super::opened_view::{Change, Graph, HistoryRow, LayerSummary, RawDocument};
+use super::operation::{ArchiveId, ImageId, LayerId};
+use super::ribbon::{BlockField, Blocks};
 use super::rows::{Row, RowsOf, ancestors, cell, stack_of};
 use super::state::{ImageState, LayerState};
 use super::view::{
@@ -57,6 +58,39 @@ pub enum Query {
         image: ImageId,
     },
     Journal,
+    Graph {
+        archive: ArchiveId,
+    },
+    Raw {
+        archive: ArchiveId,
+        node: u32,
+    },
+    History {
+        image: ImageId,
+    },
+    Summary {
+        layer: LayerId,
+    },
+    Blocks {
+        layer: LayerId,
+        from: usize,
+        limit: usize,
+    },
+    EntryOf {
+        layer: LayerId,
+        path: String,
+    },
+    EntryAt {
+        layer: LayerId,
+        offset: u64,
+    },
+    Fields {
+        layer: LayerId,
+        offset: u64,
+    },
+    Changes {
+        image: ImageId,
+    },
 }
 
 /// An answer, in the shape that the protocol has for its question.
@@ -80,6 +114,14 @@ pub enum Answer {
         labels: Vec<String>,
         done: usize,
     },
+    Graph(Graph),
+    Raw(RawDocument),
+    History(Vec<HistoryRow>),
+    Summary(LayerSummary),
+    Blocks(Blocks),
+    Entry(Option<usize>),
+    Fields(Vec<BlockField>),
+    Changes(Vec<Change>),
 }
 
 impl Workbench {
@@ -113,6 +155,15 @@ impl Workbench {
                 let (labels, done) = self.journal.labels();
                 Answer::Journal { labels, done }
             }
+            Query::Graph { archive } => Answer::Graph(self.graph(*archive)?),
+            Query::Raw { archive, node } => Answer::Raw(self.raw(*archive, *node)?),
+            Query::History { image } => Answer::History(self.history(*image)?),
+            Query::Summary { layer } => Answer::Summary(self.summary(*layer)?),
+            Query::Blocks { layer, from, limit } => Answer::Blocks(self.blocks(*layer, *from, *limit)?),
+            Query::EntryOf { layer, path } => Answer::Entry(self.entry_of(*layer, path)?),
+            Query::EntryAt { layer, offset } => Answer::Entry(self.entry_at(*layer, *offset)?),
+            Query::Fields { layer, offset } => Answer::Fields(self.fields(*layer, *offset)?),
+            Query::Changes { image } => Answer::Changes(self.changes(*image)?),
         })
     }
 
@@ -133,6 +184,12 @@ impl Workbench {
     fn overview(&self) -> Overview {
         Overview {
             revision: self.revision,
+            archives: self
+                .state
+                .archives
+                .iter()
+                .map(|archive| self.archive_view(archive))
+                .collect(),
             images: self
                 .state
                 .images
@@ -141,15 +198,14 @@ impl Workbench {
                 .collect(),
             undo: self.journal.undo_label(),
             redo: self.journal.redo_label(),
-            busy: self.blobs.busy(),
+            busy: self.blobs.busy() || self.state.layers().any(|layer| !layer.layer.is_read()),
         }
     }
 
     fn image_view(&self, image: &ImageState) -> ImageView {
-        let documents = self.documents(image);
-        let archive_size = documents
-            .as_ref()
-            .map(|(documents, layers)| archive_plan(documents, layers).size);
+        // What cannot be written is told of when it is asked for.
+        let documents = self.named_documents(image).ok().flatten();
+        let archive_size = self.archive_size(image);
         let mut below = Some(None);
         let layers = image
             .layers
@@ -159,6 +215,7 @@ impl Workbench {
         let reference = &image.reference;
         ImageView {
             id: image.id,
+            archive: image.opened.as_ref().map(|opened| opened.archive),
             reference: ReferenceView {
                 text: reference.text().to_owned(),
                 registry: reference.registry().to_owned(),
@@ -171,13 +228,9 @@ impl Workbench {
             layers,
             documents: DOCUMENTS
                 .iter()
-                .map(|(name, get)| {
-                    let document = documents.as_ref().map(|(documents, _)| get(documents));
-                    let sized = document.map(|document| DocumentDigest {
-                        digest: document.digest,
-                        size: document.bytes.len() as u64,
-                    });
-                    (*name, sized)
+                .map(|name| {
+                    let document = documents.as_ref().and_then(|documents| documents.get(name));
+                    (*name, document.map(DocumentDigest::from))
                 })
                 .collect(),
             archive_size,
@@ -195,6 +248,9 @@ impl Workbench {
         LayerView {
             id: state.id,
             name: state.name.clone(),
+            reading: self.reading_view(state),
+            origin: self.layer_origin(state),
+            reused: is_reused(state),
             entries: counts.entries,
             whiteouts: counts.whiteouts,
             opaques: counts.opaques,
@@ -215,32 +271,18 @@ impl Workbench {
     }
 
     fn document(&self, image: ImageId, name: &str) -> Result<Option<DocumentView>, WorkbenchError> {
-        let documents = self.documents(self.state.image(image)?);
-        let get = DOCUMENTS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, get)| get);
-        Ok(documents.as_ref().zip(get).map(|((documents, _), get)| {
-            let document = get(documents);
-            DocumentView {
-                text: String::from_utf8_lossy(&document.bytes).into_owned(),
-                digest: document.digest,
-                size: document.bytes.len() as u64,
-            }
+        let documents = self.named_documents(self.state.image(image)?)?;
+        let document = documents.as_ref().and_then(|documents| documents.get(name));
+        Ok(document.map(|document| DocumentView {
+            text: String::from_utf8_lossy(&document.bytes).into_owned(),
+            digest: document.digest,
+            size: document.bytes.len() as u64,
         }))
     }
 }
 
-type Get = fn(&Documents) -> &crate::image::archive::Document;
-
 /// The documents by the names that the protocol has for them.
-const DOCUMENTS: [(&str, Get); 5] = [
-    ("config", |documents| &documents.config),
-    ("manifest", |documents| &documents.manifest),
-    ("index", |documents| &documents.index),
-    ("oci-layout", |documents| &documents.layout),
-    ("manifest.json", |documents| &documents.docker),
-];
+const DOCUMENTS: [&str; 5] = ["config", "manifest", "index", "oci-layout", "manifest.json"];
 
 fn column(image: &ImageState, path: &str) -> Result<Column, WorkbenchError> {
     /// A person looks at one path: much can be read to say what changed.

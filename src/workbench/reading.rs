@@ -21,9 +21,17 @@ impl Readings {
     pub(super) fn step(&mut self, state: &State, space: &dyn ScratchSpace, budget: u64) -> Option<bool> {
         let is_wanted = |origin: &Arc<Origin>| {
             let mut layers = state.layers();
-            layers.any(|layer| layer.layer.origin().is_some_and(|wanted| Arc::ptr_eq(wanted, origin)))
+            layers.any(|layer| {
+                layer
+                    .layer
+                    .origin()
+                    .is_some_and(|wanted| Arc::ptr_eq(wanted, origin))
+            })
         };
-        self.job = self.job.take().filter(|(origin, _)| origin.read().is_none() && is_wanted(origin));
+        self.job = self
+            .job
+            .take()
+            .filter(|(origin, _)| origin.read().is_none() && is_wanted(origin));
         if self.job.is_none() {
             let mut unread = state.layers().filter(|layer| !layer.layer.is_read());
             let origin = unread.find_map(|layer| layer.layer.origin().cloned())?;

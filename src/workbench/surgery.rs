@@ -19,12 +19,21 @@ impl Applier<'_> {
         if path.is_root() {
             return Err(WorkbenchError::WholeLayer);
         }
-        let layers: Vec<LayerId> = self.state.image(image)?.layers.iter().map(|layer| layer.id).collect();
+        let layers: Vec<LayerId> = self
+            .state
+            .image(image)?
+            .layers
+            .iter()
+            .map(|layer| layer.id)
+            .collect();
         let mut found = false;
         for id in layers {
             self.ensure_read(id)?;
             let layer = &mut self.state.layer_mut(id)?.layer;
-            let (is_there, is_whiteout) = (layer.tree().lookup(&path).is_some(), layer.tree().is_whiteout(&path));
+            let (is_there, is_whiteout) = (
+                layer.tree().lookup(&path).is_some(),
+                layer.tree().is_whiteout(&path),
+            );
             let is_mentioned = layer.mentions(&path);
             if !(is_there || is_whiteout || is_mentioned) {
                 // Of a layer that could not be read wholly nobody can say what is in it.
@@ -53,7 +62,11 @@ impl Applier<'_> {
     pub(super) fn squash_layers(&mut self, bottom: LayerId, top: LayerId) -> Result<()> {
         let ((image, from), (other, to)) = (self.state.place_of(bottom)?, self.state.place_of(top)?);
         if image != other || from >= to {
-            let name = |layer| self.state.layer(layer).map_or(String::new(), |layer| layer.name.clone());
+            let name = |layer| {
+                self.state
+                    .layer(layer)
+                    .map_or(String::new(), |layer| layer.name.clone())
+            };
             return Err(WorkbenchError::NotBelow {
                 bottom: name(bottom),
                 top: name(top),
@@ -125,7 +138,12 @@ fn squash(trees: &[&Tree]) -> Tree {
     let stack = Stack::new(trees.to_vec());
     let root = stack.root();
     let (position, ino) = root.visible().expect("every layer has a root");
-    let time = trees.iter().rev().map(|tree| tree.whiteout_time()).next().unwrap_or(0);
+    let time = trees
+        .iter()
+        .rev()
+        .map(|tree| tree.whiteout_time())
+        .next()
+        .unwrap_or(0);
     let mut squash = Squash {
         tree: Tree::new(trees[position].inode(ino).metadata.clone(), time),
         stack,
@@ -174,28 +192,66 @@ impl Squash<'_> {
             match self.copies.get(&(position, ino)) {
                 Some(copy) => self.tree.add_link(parent, name, *copy),
                 None => {
-                    let copy = self.tree.add(parent, name, inode.node.clone(), inode.metadata.clone());
+                    let copy = self
+                        .tree
+                        .add(parent, name, inode.node.clone(), inode.metadata.clone());
                     self.copies.insert((position, ino), copy);
                 }
             }
             return None;
         }
         // It hides what lies below if any of the layers does there.
-        let hides = spot.cells.iter().enumerate().any(|(position, cell)| match cell.map(|cell| cell.entry) {
-            None => false,
-            Some(SpotEntry::Whiteout) => true,
-            Some(SpotEntry::Inode(ino)) => inode_of(position, ino).node.as_directory().is_none_or(Directory::opaque),
-        });
+        let hides = spot
+            .cells
+            .iter()
+            .enumerate()
+            .any(|(position, cell)| match cell.map(|cell| cell.entry) {
+                None => false,
+                Some(SpotEntry::Whiteout) => true,
+                Some(SpotEntry::Inode(ino)) => inode_of(position, ino)
+                    .node
+                    .as_directory()
+                    .is_none_or(Directory::opaque),
+            });
         let implied = inode.node.as_directory().is_some_and(Directory::implied);
         let metadata: Metadata = inode.metadata.clone();
         let copy = match implied {
             true => self.tree.imply(parent, name),
-            false => self.tree.add(parent, name, Node::Directory(Directory::default()), metadata),
+            false => self
+                .tree
+                .add(parent, name, Node::Directory(Directory::default()), metadata),
         };
         let covered = self.tree.directory(parent).is_some_and(Directory::opaque);
         if hides && !covered {
             self.tree.set_opaque_of(copy, true);
         }
         Some(copy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overlay::naive::{merged_listing, random_tree};
+    use crate::random::Random;
+
+    #[test]
+    fn a_squashed_layer_does_what_its_layers_did() {
+        let mut random = Random::of_run();
+        for number in 0..1500 {
+            let mut tree = || random_tree(&mut random);
+            let (below, above) = (tree(), tree());
+            let layers: Vec<Tree> = (0..2 + number % 3).map(|_| tree()).collect();
+            let squashed = squash(&layers.iter().collect::<Vec<_>>());
+            let mut all = vec![below.clone()];
+            all.extend(layers);
+            all.push(above.clone());
+            let expected = merged_listing(&all);
+            assert_eq!(
+                merged_listing(&[below, squashed, above]),
+                expected,
+                "stack {number}"
+            );
+        }
     }
 }

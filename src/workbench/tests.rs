@@ -20,7 +20,7 @@ fn question(text: &str) -> Query {
     json::read(text.as_bytes(), 1 << 20).unwrap()
 }
 
-fn session() -> Workbench {
+pub(super) fn session() -> Workbench {
     let mut workbench = Workbench::new();
     workbench
         .apply(operation(sample(1, 1, "amd64").unwrap()))
@@ -76,7 +76,7 @@ pub(super) fn bytes(parts: Exported) -> Vec<u8> {
     all
 }
 
-struct Memory(Vec<u8>);
+pub(super) struct Memory(pub(super) Vec<u8>);
 
 impl Source for Memory {
     fn id(&self) -> u64 {

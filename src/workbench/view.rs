@@ -12,7 +12,8 @@ use crate::text::escape;
 use crate::tree::{Device, Ino, Kind, Node, Time, Tree, TreePath};
 
 use super::blobs::BlobState;
-use super::operation::{ImageId, LayerId};
+use super::opened_view::{ArchiveView, LayerOrigin, ReadingView};
+use super::operation::{ArchiveId, ImageId, LayerId};
 use super::rows::Cell;
 use super::state::LayerState;
 
@@ -21,6 +22,7 @@ use super::state::LayerState;
 #[allow(missing_docs, reason = "documented in the protocol")]
 pub struct Overview {
     pub revision: u64,
+    pub archives: Vec<ArchiveView>,
     pub images: Vec<ImageView>,
     pub undo: Option<String>,
     pub redo: Option<String>,
@@ -32,6 +34,7 @@ pub struct Overview {
 #[allow(missing_docs, reason = "documented in the protocol")]
 pub struct ImageView {
     pub id: ImageId,
+    pub archive: Option<ArchiveId>,
     pub reference: ReferenceView,
     pub config: Settings,
     pub layers: Vec<LayerView>,
@@ -65,6 +68,9 @@ pub struct DocumentDigest {
 pub struct LayerView {
     pub id: LayerId,
     pub name: String,
+    pub reading: ReadingView,
+    pub origin: Option<LayerOrigin>,
+    pub reused: bool,
     pub entries: u64,
     pub whiteouts: u64,
     pub opaques: u64,

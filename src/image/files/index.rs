@@ -59,6 +59,17 @@ pub enum Stage {
     Reading,
 }
 
+impl Stage {
+    /// What it is called: `unpacking`, `indexing`, `reading`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unpacking => "unpacking",
+            Self::Indexing => "indexing",
+            Self::Reading => "reading",
+        }
+    }
+}
+
 /// How far indexing is.
 pub enum Indexing {
     /// Not there yet: bytes done, and all; of the packed archive first, then of the tar.

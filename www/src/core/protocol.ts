@@ -436,7 +436,7 @@ export type BlockKind =
   | 'header' | 'long_name' | 'pax_header' | 'pax_records' | 'global_header' | 'sparse_map'
   | 'data' | 'end' | 'trailing';
 
-/** Blocks of 512 bytes that belong together, of a layer's tar as it came. */
+/** Blocks of 512 bytes that belong together, of a layer's tar as it would be written. */
 export interface BlockRun {
   kind: BlockKind;
   offset: number; // byte of the tar
@@ -511,6 +511,8 @@ export type Query =
   | { query: 'blocks'; layer: LayerId; from: number; limit: number }
   /** The number of the entry at a path; null if the tar has none. */
   | { query: 'entry_of'; layer: LayerId; path: Path }
+  /** The number of the entry that this byte of the tar belongs to; null for the end. */
+  | { query: 'entry_at'; layer: LayerId; offset: number }
   /** The header fields of the entry that begins at this byte. */
   | { query: 'fields'; layer: LayerId; offset: number }
   | { query: 'changes'; image: ImageId };
@@ -531,6 +533,7 @@ export interface Answers {
   summary: LayerSummary;
   blocks: Blocks;
   entry_of: number | null;
+  entry_at: number | null;
   fields: BlockField[];
   changes: Change[];
 }
@@ -557,7 +560,8 @@ export type Export =
  * set_open(image, path, open): void        expands or folds a directory's rows; not journaled
  * open_source(id: SourceId, file: File): void
  * read_ahead(content, budget): {done, total} | null   reads a tar before `add_layer_tar`; null: it can come
- * open_ahead(from: ArchiveFiles, budget): {done, total} | null   indexes an archive before `open_archive`
+ * open_ahead(from: ArchiveFiles, budget): {stage, done, total} | {format}   opens an archive before `open_archive`;
+ *                                          {format}: it can come
  * tar_bytes(layer, offset, length): Uint8Array     bytes of a layer's tar as it came
  * drop_read_ahead(): void
  * step(budget: number): boolean            does about `budget` KiB of pending work; true while some is left
