@@ -113,7 +113,7 @@ impl Workbench {
         let images = self.state.images_of(archive).map(|(_, image)| image);
         let Some(rebuilt) = rebuilt else {
             let mut busy = images.filter(|image| only.is_none_or(|only| image.id == only));
-            let error = busy.find_map(|image| Some(self.busy_layer(image)));
+            let error = busy.next().map(|image| self.busy_layer(image));
             return Err(error.unwrap_or(WorkbenchError::Busy { layer: String::new() }));
         };
         let layers: Vec<&Arc<LayerState>> = images.flat_map(|image| &image.layers).collect();

@@ -210,7 +210,7 @@ impl Workbench {
                 Some(image) => match self.edit_of(image)? {
                     Edited::Unknown => return Ok(None),
                     Edited::No => {}
-                    Edited::Yes(edit) => rebuild.edit(number, edit),
+                    Edited::Yes(edit) => rebuild.edit(number, *edit),
                 },
             }
         }
@@ -277,7 +277,7 @@ impl Workbench {
                 return Ok(Edited::Unknown);
             };
             edit.config = Some(image.settings.document(&described));
-            return Ok(Edited::Yes(edit));
+            return Ok(Edited::Yes(Box::new(edit)));
         };
         let diff_ids = match same_layers {
             true => None,
@@ -297,7 +297,7 @@ impl Workbench {
             crate::image::catalog::rebuild::RebuildError::Document { node, path, error }
         })?;
         edit.config = Some(bytes);
-        Ok(Edited::Yes(edit))
+        Ok(Edited::Yes(Box::new(edit)))
     }
 
     /// The layers of an opened image: those that came with it as they came, and blobs of ours. None while a digest
@@ -340,7 +340,7 @@ impl Workbench {
 /// What became of an opened image.
 enum Edited {
     No,
-    Yes(ImageEdit),
+    Yes(Box<ImageEdit>),
     /// Hashes are missing.
     Unknown,
 }

@@ -133,7 +133,7 @@ impl Ribbon {
             number += 1;
         }
         if to == self.entries
-            && matches!(entries.next(), None)
+            && entries.next().is_none()
             && let Some(ending) = entries.ending()?
         {
             runs.extend(
