@@ -96,6 +96,7 @@ const RUST_PROGRAMS: &[Need] = &[
     need("ctr", "containerd"),
     need("runc", "runc"),
     need("skopeo", "skopeo"),
+    need("buildah", "buildah"),
     need("umoci", "umoci"),
     need("podman", "podman"),
     need("busybox", "busybox-static"),

@@ -10,6 +10,7 @@ mod config;
 mod docker;
 mod index;
 mod manifest;
+mod plan;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use crate::image::reference::Reference;
 
 pub use config::{ConfigEdits, HistorySlot, NewHistory, edit_config};
 pub use manifest::edit_manifest;
+pub use plan::{TarPart, tar_plan};
 
 /// What becomes of an image. What is `None` stays as it is.
 #[derive(Debug, Clone, Default)]
