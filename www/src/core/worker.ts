@@ -17,11 +17,7 @@ const scope = self as unknown as {
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
 };
 
-type Core = Session & {
-  open_ahead(from: ArchiveFiles, budget: number): Results['open_ahead'];
-  tar_bytes(layer: number, offset: number, length: number): Uint8Array;
-};
-let session: Core | null = null;
+let session: Session | null = null;
 let dead = false;
 let lastPanic = '';
 let told = 0;
@@ -85,7 +81,7 @@ function step(): void {
 }
 
 function replay(what: Replay): void {
-  const fresh = new Session() as Core;
+  const fresh = new Session();
   for (const [id, file] of what.sources) fresh.open_source(id, file);
   for (const operation of [...what.done, ...what.undone]) fresh.apply(operation);
   for (let i = 0; i < what.undone.length; i++) fresh.undo();
@@ -105,7 +101,7 @@ function readAhead(core: Session, content: ContentRef | null) {
 }
 
 /** Looks into an archive for one slice. */
-function openAhead(core: Core, from: ArchiveFiles | null): Results['open_ahead'] {
+function openAhead(core: Session, from: ArchiveFiles | null): Results['open_ahead'] {
   if (!from) return core.drop_read_ahead() ?? null;
   const until = performance.now() + SLICE_MS;
   let left: Results['open_ahead'];
@@ -178,7 +174,7 @@ scope.onmessage = ({ data }) => {
 
 init()
   .then(() => {
-    session = new Session() as Core;
+    session = new Session();
     post({ type: 'ready' });
     early.splice(0).forEach(handle);
   })

@@ -82,14 +82,8 @@ export function byEntry(runs: BlockRun[]): EntryBlocks[] {
   return rows;
 }
 
-/** The number of the entry that a byte of the tar belongs to; behind the last one is the end. */
-export async function entryAt(layer: LayerId, offset: number): Promise<number> {
-  let [low, high] = [0, (await blocksOf(layer, 0, 1)).entries];
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    const start = (await blocksOf(layer, middle, 1)).runs[0]?.offset ?? Infinity;
-    if (start <= offset) low = middle;
-    else high = middle - 1;
-  }
-  return low;
+/** The number of the row that holds a byte of the tar; behind the last entry is the end. */
+export async function rowAt(layer: LayerId, offset: number): Promise<number> {
+  const entry = await session.client.query({ query: 'entry_at', layer, offset });
+  return entry ?? (await blocksOf(layer, 0, 1)).entries;
 }

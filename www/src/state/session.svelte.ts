@@ -150,14 +150,6 @@ class Session {
   }
 
   #take(overview: Overview): void {
-    overview.archives ??= [];
-    for (const image of overview.images) {
-      image.archive ??= null;
-      for (const layer of image.layers) {
-        layer.reading ??= { state: 'read' };
-        layer.origin ??= null;
-      }
-    }
     const moved = overview.revision !== this.overview?.revision;
     this.overview = overview;
     changes.see(this.image, moved);
