@@ -11,6 +11,7 @@ use crate::image::catalog::rebuild::Rebuilt;
 use crate::image::catalog::{Catalog, NodeId, NodeKind, Severity, State as NodeState};
 use crate::layer::{ReadError, Reading};
 use crate::overlay::{SpotEntry, Stack};
+use crate::text;
 use crate::tree::{Kind, Node, Tree};
 
 use super::Workbench;
@@ -73,12 +74,23 @@ pub struct LayerOrigin {
 #[allow(missing_docs, reason = "documented in the protocol")]
 pub struct Graph {
     pub nodes: Vec<GraphNode>,
+    pub links: Vec<GraphLink>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "documented in the protocol")]
+pub struct GraphLink {
+    pub from: u32,
+    pub to: u32,
+    pub pointer: String,
+    pub platform: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs, reason = "documented in the protocol")]
 pub struct GraphNode {
     pub node: u32,
+    pub path: String,
     pub parent: Option<u32>,
     pub pointer: String,
     pub kind: &'static str,
@@ -254,8 +266,15 @@ impl Workbench {
             node.reused = layer.map_or(!changed, |(_, reused)| *reused);
             node
         });
+        let links = catalog.links.iter().map(|link| GraphLink {
+            from: link.from.0,
+            to: link.to.0,
+            pointer: link.pointer.clone(),
+            platform: link.platform.as_ref().map(ToString::to_string),
+        });
         Ok(Graph {
             nodes: nodes.collect(),
+            links: links.collect(),
         })
     }
 
@@ -557,6 +576,7 @@ fn graph_node(catalog: &Catalog, id: NodeId, hashed: Option<Digest>) -> GraphNod
     let names = names.flat_map(|image| &image.names).map(|name| name.text.clone());
     GraphNode {
         node: id.0,
+        path: text::escape(&node.path),
         parent: link.map(|link| link.from.0),
         pointer: link.map(|link| link.pointer.clone()).unwrap_or_default(),
         kind: kind_name(node.kind),

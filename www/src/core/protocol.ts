@@ -238,7 +238,7 @@ export interface ArchiveView {
   id: ArchiveId;
   name: string;
   /** What it was found to be. */
-  format: 'oci' | 'docker' | 'oci+docker' | 'layer';
+  format: 'oci' | 'docker' | 'oci+docker' | 'dir' | 'layer';
   images: ImageId[];
   /** How many problems its documents have, by severity; the findings name them. */
   errors: number;
@@ -373,11 +373,16 @@ export interface Check {
 /** The documents and blobs of an archive: index → manifest → config and layers. */
 export interface Graph {
   nodes: GraphNode[];
+  /** Every place that names a node, in the order of the documents: a blob may be named many times, and what is
+   *  not what its digest says may even name what stands above it. */
+  links: { from: number; to: number; pointer: string; platform: string | null }[];
 }
 
 export interface GraphNode {
   node: number;
-  /** null for the roots: `index.json`, `manifest.json`. */
+  /** Where it lies in the archive, or would. */
+  path: ByteText;
+  /** The first that names it. null for the roots: `index.json`, `manifest.json`. */
   parent: number | null;
   /** Where in the parent's document it is named (RFC 6901). */
   pointer: string;

@@ -37,7 +37,7 @@ describe('ranks', () => {
   it('gives every node a row in a list', () => {
     expect(layout(() => true, 99, true).placed.map((one) => one.row)).toEqual([0, 1, 2, 3, 4, 5]);
   });
-  it('takes a chain that is deeper than calls can be', () => {
+  it('takes a chain that is deeper than calls can be, up to a limit', () => {
     let deep = tree('leaf');
     for (let i = 0; i < 100_000; i++) deep = tree('n', deep);
     const { placed, ranks } = rankLayout(
@@ -46,7 +46,19 @@ describe('ranks', () => {
       () => true,
       () => 9,
     );
-    expect([placed.length, ranks]).toEqual([100_001, 100_001]);
+    expect([placed.length, ranks]).toEqual([3000, 3000]);
+    expect(placed.at(-1)?.more).toBe(1);
+  });
+  it('takes what is shared below so many that there is no end', () => {
+    let wide = tree('leaf');
+    for (let i = 0; i < 60; i++) wide = tree('n', wide, wide);
+    const { placed } = rankLayout(
+      [wide],
+      (node) => node.children,
+      () => true,
+      () => 9,
+    );
+    expect(placed.length).toBeLessThanOrEqual(3000);
   });
 });
 

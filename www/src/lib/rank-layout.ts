@@ -1,7 +1,10 @@
 /**
  * Places a tree by ranks: a node stands right of its parent, on the row of its parent's first child, and every
- * leaf has a row of its own. As a list, every node has a row of its own.
+ * leaf has a row of its own. As a list, every node has a row of its own. Never more than `MOST` are placed: what
+ * is shared below many can be as many as there are ways to it.
  */
+const MOST = 3000;
+
 export interface Placed<T> {
   node: T;
   rank: number;
@@ -40,7 +43,8 @@ export function rankLayout<T>(
     const row = first && parent >= 0 && !list ? placed[parent]!.row : rows;
     rows = Math.max(rows, row + 1);
     ranks = Math.max(ranks, rank + 1);
-    const shown = open ? children.slice(0, limitOf(node)) : [];
+    const room = Math.max(0, MOST - placed.length - 1 - todo.length);
+    const shown = open ? children.slice(0, Math.min(limitOf(node), room)) : [];
     const more = open ? children.length - shown.length : 0;
     const at = placed.push({ node, rank, row, parent, children: children.length, open, more }) - 1;
     for (let i = shown.length - 1; i >= 0; i--) {

@@ -5,5 +5,6 @@ export const FORMATS: Record<ArchiveView['format'], string> = {
   oci: 'an OCI image layout',
   docker: 'a docker archive',
   'oci+docker': 'an OCI layout and docker archive in one',
+  dir: 'a directory as skopeo writes it',
   layer: 'one layer',
 };
