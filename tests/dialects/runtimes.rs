@@ -51,7 +51,8 @@ struct Mounted(PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
+        // Lazily: a program that another thread is just starting may hold a copy of a descriptor in it.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 

@@ -229,6 +229,7 @@ impl Containerd {
             b'3' | b'4' | b'6' => self.fs.mknod(path, go_types::node(entry), 0)?,
             b'5' => match self.fs.lstat(path) {
                 Ok(number) => {
+                    self.fs.restate(number);
                     if !self.fs.inode(number).xattrs.is_empty() {
                         notes.add(Rule::ContainerdXattrsStay);
                     }
@@ -315,7 +316,7 @@ impl Unpack for Containerd {
             Err(error) => Err(Fault::of_archive(at, error.into())),
             Ok(None) => self.end(notes).map(|()| true),
             Ok(Some(entry)) => {
-                notes.at(entry.offset);
+                self.fs.work_on(notes.at(entry.offset));
                 let done = self.entry(&entry, notes);
                 done.map(|()| false).map_err(|why| Fault {
                     offset: entry.offset,

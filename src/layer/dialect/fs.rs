@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::errno::Errno;
+use super::rule::EntryPlace;
 use super::xattr;
 use crate::content::Content;
 use crate::tree::{NAME_MAX, Time};
@@ -55,6 +56,9 @@ pub struct Inode {
     pub mtime: Option<Time>,
     /// Extended attributes.
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The entry that made it or, of a directory, that last said how it is; of one without an entry, the first
+    /// that needed it.
+    pub entry: EntryPlace,
     links: u32,
 }
 
@@ -86,6 +90,10 @@ pub struct Fs {
     is_alive: bool,
     /// How many names were looked up: the measure of work.
     lookups: Cell<u64>,
+    /// The entry at hand, which makes what is made.
+    at: EntryPlace,
+    /// The files that were removed or replaced, by the entries that made them, if somebody wants to know.
+    gone: Option<Vec<EntryPlace>>,
 }
 
 impl Fs {
@@ -96,9 +104,26 @@ impl Fs {
             has_root: true,
             is_alive,
             lookups: Cell::new(0),
+            at: EntryPlace::default(),
+            gone: None,
         };
         fs.add(Kind::Directory(BTreeMap::new()), 0o755);
         fs
+    }
+
+    /// The entry that is worked on from now on.
+    pub(super) fn work_on(&mut self, entry: EntryPlace) {
+        self.at = entry;
+    }
+
+    /// A directory that is there is said again.
+    pub(super) fn restate(&mut self, number: Number) {
+        self.inode_mut(number).entry = self.at;
+    }
+
+    /// From now on the files that go are remembered, and given by this function once.
+    pub(super) fn take_gone(&mut self) -> Vec<EntryPlace> {
+        self.gone.replace(Vec::new()).unwrap_or_default()
     }
 
     pub(super) fn lookups(&self) -> u64 {
@@ -163,6 +188,7 @@ impl Fs {
             gid: 0,
             mtime: None,
             xattrs: BTreeMap::new(),
+            entry: self.at,
             links: 0,
         });
         number
@@ -376,12 +402,15 @@ impl Fs {
         let mut pending: Vec<Number> = names.remove(name).into_iter().collect();
         self.touch(parent);
         while let Some(number) = pending.pop() {
-            let inode = self.inode_mut(number);
+            let inode = &mut self.inodes[number as usize];
             inode.links = inode.links.saturating_sub(1);
             if let Kind::Directory(names) = &mut inode.kind {
                 pending.extend(std::mem::take(names).into_values());
             }
             if inode.links == 0 {
+                if let (Some(gone), Kind::File(_)) = (&mut self.gone, &inode.kind) {
+                    gone.push(inode.entry);
+                }
                 inode.kind = Kind::Ghost;
                 inode.xattrs = BTreeMap::new();
             }

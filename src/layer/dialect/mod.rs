@@ -20,6 +20,7 @@ mod path;
 mod rule;
 mod spec;
 mod umoci;
+mod view;
 mod xattr;
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,8 @@ pub use errno::Errno;
 pub use fs::{Fs, Inode, Kind, Number};
 pub use go_tar::GoError;
 pub use path::Unresolved;
-pub use rule::{Note as RuleNote, Notes, Rule};
+pub use rule::{EntryPlace, Notes, Rule};
+pub use view::View;
 
 /// A reader of layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,6 +182,16 @@ impl Fault {
             why,
         }
     }
+
+    fn in_layer(self, layer: usize, remains: Remains) -> Failure {
+        Failure {
+            layer,
+            offset: self.offset,
+            name: self.name,
+            why: self.why,
+            remains,
+        }
+    }
 }
 
 /// One reader at work.
@@ -275,13 +287,7 @@ impl Apply {
                     self.is_started = false;
                 }
                 Err(fault) => {
-                    let failure = Failure {
-                        layer: self.at,
-                        offset: fault.offset,
-                        name: fault.name,
-                        why: fault.why,
-                        remains: unpack.remains(),
-                    };
+                    let failure = fault.in_layer(self.at, unpack.remains());
                     return self.done(Err(failure));
                 }
             }

@@ -106,9 +106,9 @@ rules! {
     UmociTimeWraps = "umoci.time_wraps", "umoci, pkg/system/utime_unix.go, Lutimes";
 }
 
-/// Where a rule counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Note {
+/// An entry of a stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryPlace {
     /// The layer, bottom first.
     pub layer: usize,
     /// Where the entry begins in the layer's tar.
@@ -121,17 +121,18 @@ const MAX_NOTES: usize = 100;
 /// Which rules counted, and where.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
-    at: Note,
-    by_rule: BTreeMap<Rule, (u64, Vec<Note>)>,
+    at: EntryPlace,
+    by_rule: BTreeMap<Rule, (u64, Vec<EntryPlace>)>,
 }
 
 impl Notes {
     pub(super) fn enter(&mut self, layer: usize) {
-        self.at = Note { layer, offset: 0 };
+        self.at = EntryPlace { layer, offset: 0 };
     }
 
-    pub(super) fn at(&mut self, offset: u64) {
+    pub(super) fn at(&mut self, offset: u64) -> EntryPlace {
         self.at.offset = offset;
+        self.at
     }
 
     pub(super) fn add(&mut self, rule: Rule) {
@@ -144,7 +145,7 @@ impl Notes {
 
     /// The rules that counted, how often, and the first places. What counts for the whole stack has the place
     /// of the last entry.
-    pub fn iter(&self) -> impl Iterator<Item = (Rule, u64, &[Note])> {
+    pub fn iter(&self) -> impl Iterator<Item = (Rule, u64, &[EntryPlace])> {
         self.by_rule
             .iter()
             .map(|(rule, (count, places))| (*rule, *count, &places[..]))

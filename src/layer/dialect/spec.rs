@@ -5,7 +5,7 @@
 use super::errno::Errno;
 use super::fs::{Fs, Kind, components};
 use super::path::{join, secure_join, split};
-use super::rule::{Notes, Rule};
+use super::rule::{EntryPlace, Notes, Rule};
 use super::{Fault, Remains, Unpack, Why};
 use crate::content::Content;
 use crate::layer::OPAQUE_NAME;
@@ -29,6 +29,14 @@ impl Spec {
             layer: empty,
             is_marks: true,
         }
+    }
+
+    pub(super) fn fs(&self) -> &Fs {
+        &self.fs
+    }
+
+    pub(super) fn take_gone(&mut self) -> Vec<EntryPlace> {
+        self.fs.take_gone()
     }
 
     fn mark(&mut self, parent: &[u8], base: &[u8], notes: &mut Notes) -> Result<(), Why> {
@@ -113,6 +121,7 @@ impl Spec {
     }
 
     fn attributes(&mut self, number: u32, entry: &Entry) {
+        self.fs.restate(number);
         let inode = self.fs.inode_mut(number);
         if !matches!(inode.kind, Kind::Symlink(_)) {
             inode.mode = entry.mode;
@@ -170,7 +179,7 @@ impl Unpack for Spec {
             }
             None => Ok(true),
             Some(Ok(entry)) => {
-                notes.at(entry.offset);
+                self.fs.work_on(notes.at(entry.offset));
                 let done = self.apply(&entry, notes);
                 done.map(|()| false).map_err(|why| Fault {
                     offset: entry.offset,

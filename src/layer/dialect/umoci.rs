@@ -131,7 +131,9 @@ impl Umoci {
             }
             b'5' => {
                 self.make_all(path, notes)?;
-                self.fs.lstat(path)?
+                let number = self.fs.lstat(path)?;
+                self.fs.restate(number);
+                number
             }
             flag => return Err(Why::UnknownTypeflag(flag)),
         })
@@ -272,7 +274,7 @@ impl Unpack for Umoci {
             Err(error) => Err(Fault::of_archive(at, error.into())),
             Ok(None) => Ok(true),
             Ok(Some(entry)) => {
-                notes.at(entry.offset);
+                self.fs.work_on(notes.at(entry.offset));
                 let done = self.entry(&entry, notes);
                 done.map(|()| false).map_err(|why| Fault {
                     offset: entry.offset,
