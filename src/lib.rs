@@ -16,6 +16,7 @@ pub mod compress;
 pub mod layer;
 pub mod image;
 pub mod overlay;
+pub mod check;
 pub mod workbench;
 #[cfg(test)]
 mod random;

@@ -22,6 +22,8 @@ pub struct Case {
     pub shows: Vec<(Vec<String>, String)>,
     /// Readers that are known to do otherwise than we say, and why.
     pub differs: Vec<(String, String)>,
+    /// What a check finds: ids and paths.
+    pub finds: Vec<String>,
 }
 
 /// All cases of a file.
@@ -49,6 +51,7 @@ pub fn parse(text: &str) -> Vec<Case> {
                     let who = who.split(' ').map(str::to_owned).collect();
                     case.shows.push((who, what.to_owned()));
                 }
+                Some(("finds", found)) => case.finds.push(found.to_owned()),
                 Some(("differs", rest)) => {
                     let (who, why) = rest.split_once(": ").expect("who: why");
                     case.differs.push((who.to_owned(), why.to_owned()));
@@ -84,6 +87,9 @@ impl Case {
         }
         for (who, why) in &self.differs {
             writeln!(text, "-- differs {who}: {why}").unwrap();
+        }
+        for found in &self.finds {
+            writeln!(text, "-- finds {found}").unwrap();
         }
         text
     }

@@ -233,7 +233,7 @@ impl Fs {
     }
 
     /// What a name means in a directory.
-    pub(super) fn child_of(&self, parent: Number, name: &[u8]) -> Option<Number> {
+    pub fn child_of(&self, parent: Number, name: &[u8]) -> Option<Number> {
         self.inode(parent).directory()?.get(name).copied()
     }
 
@@ -296,6 +296,12 @@ impl Fs {
             }
         }
         above.last().copied().ok_or(Errno::ENOENT)
+    }
+
+    /// The inode at a path, of which no name but the last may be a symbolic link.
+    pub fn at(&self, path: &[u8]) -> Option<Number> {
+        let mut parts = components(path);
+        parts.try_fold(self.root()?, |parent, name| self.child(parent, name).ok())
     }
 
     /// The directory in which the last name of `path` stands, and that name.

@@ -16,12 +16,14 @@ mod go_sparse;
 mod go_tar;
 mod go_types;
 mod overlayfs;
-mod path;
+pub(crate) mod path;
 mod rule;
 mod spec;
 mod umoci;
 mod view;
-mod xattr;
+pub(crate) mod xattr;
+#[cfg(test)]
+pub(crate) mod cases;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +31,8 @@ use std::fmt;
 
 use crate::content::Content;
 use crate::tar::TarError;
+#[cfg(test)]
+use crate::text::escape;
 use containerd::{Containerd, Snapshotter};
 
 pub use errno::Errno;
@@ -71,14 +75,21 @@ impl Dialect {
     }
 }
 
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Dialect {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Spec => "the image specification",
             Self::ContainerdOverlayfs => "containerd (overlayfs)",
             Self::ContainerdNative => "containerd (native)",
             Self::Umoci => "umoci",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn clean(path: &[u8]) -> Vec<u8> {
 }
 
 /// `filepath.Join` of two.
-pub(super) fn join(left: &[u8], right: &[u8]) -> Vec<u8> {
+pub(crate) fn join(left: &[u8], right: &[u8]) -> Vec<u8> {
     match (left, right) {
         (b"", b"") => Vec::new(),
         (b"", path) | (path, b"") => clean(path),
@@ -113,7 +113,7 @@ fn walk_links(fs: &Fs, path: &[u8], walked: &mut u32) -> Result<Vec<u8>, Unresol
 }
 
 /// `securejoin.SecureJoinVFS` of cyphar/filepath-securejoin 0.2: as in a chroot.
-pub(super) fn secure_join(fs: &Fs, path: &[u8]) -> Result<Vec<u8>, Errno> {
+pub(crate) fn secure_join(fs: &Fs, path: &[u8]) -> Result<Vec<u8>, Errno> {
     // What is still to be resolved, the next name last.
     let mut pending: Vec<Vec<u8>> = Vec::new();
     let push = |pending: &mut Vec<Vec<u8>>, path: &[u8]| {

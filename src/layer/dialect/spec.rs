@@ -35,6 +35,10 @@ impl Spec {
         &self.fs
     }
 
+    pub(super) fn into_fs(self) -> Fs {
+        self.fs
+    }
+
     pub(super) fn take_gone(&mut self) -> Vec<EntryPlace> {
         self.fs.take_gone()
     }

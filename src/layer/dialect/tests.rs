@@ -1,13 +1,9 @@
 //! The cases of `tests/dialects/cases.txt` without the runtimes that judge them: what each dialect shows is
 //! what the file says, and every rule counts somewhere.
 
-#[path = "cases.rs"]
-mod cases;
-
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::text::escape;
 use cases::Case;
 
 fn all() -> Vec<Case> {

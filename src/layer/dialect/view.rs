@@ -34,6 +34,11 @@ impl View {
         self.spec.fs()
     }
 
+    /// What shows, to be kept.
+    pub fn into_fs(self) -> Fs {
+        self.spec.into_fs()
+    }
+
     /// Begins the next layer, an uncompressed tar.
     pub fn start(&mut self, layer: usize, tar: &Content) {
         self.layer = layer;

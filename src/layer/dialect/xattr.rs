@@ -1,23 +1,23 @@
 //! What the kernel takes as an extended attribute, from a caller who is root (xattr(7)).
 
-use super::errno::Errno;
+pub(crate) use super::errno::Errno;
 
 /// What the overlay file system keeps on its layers; it hides all names with this prefix from whoever looks
 /// through it.
-pub(super) const OVERLAY_PREFIX: &[u8] = b"trusted.overlay.";
+pub(crate) const OVERLAY_PREFIX: &[u8] = b"trusted.overlay.";
 
 /// What makes a directory opaque for overlayfs, with the value `y`.
 pub(super) const OPAQUE: &[u8] = b"trusted.overlay.opaque";
 
 /// Capabilities of a program, which a change of owner takes away.
-pub(super) const CAPABILITY: &[u8] = b"security.capability";
+pub(crate) const CAPABILITY: &[u8] = b"security.capability";
 
 /// XATTR_NAME_MAX and XATTR_SIZE_MAX.
 const NAME_LIMIT: usize = 255;
 const VALUE_LIMIT: usize = 65_536;
 
 /// Whether an attribute can be set, and whether it is stored as it is (an empty ACL is not).
-pub(super) fn check(name: &[u8], value: &[u8], can_hold_user: bool, is_symlink: bool) -> Result<bool, Errno> {
+pub(crate) fn check(name: &[u8], value: &[u8], can_hold_user: bool, is_symlink: bool) -> Result<bool, Errno> {
     if name.is_empty() || name.len() > NAME_LIMIT {
         return Err(Errno::ERANGE);
     }

@@ -1,0 +1,185 @@
+//! What is wrong or unportable in layers, each with its place, its clause, how readers take it and, where one
+//! exists, what would mend it. Knows layers and what readers make of them; nothing of who asks.
+//!
+//! [`LayerCheck`] looks at the entries of one layer as they come; [`StackCheck`] does so for a whole stack,
+//! lets all dialects read it ([`crate::layer::dialect`]), and tells what only shows there: secrets that are
+//! hidden but not gone, bytes that nobody sees, and paths on which readers differ. What was not foreseen is
+//! still found: a difference that no other finding is about becomes one itself.
+
+mod attributes;
+mod differ;
+mod layer;
+mod links;
+mod marks;
+mod names;
+mod oddities;
+mod secret;
+mod stack;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::text::escape;
+
+pub use crate::image::catalog::Severity;
+pub use layer::LayerCheck;
+pub use stack::{Checking, LayerInput, Report, StackCheck};
+pub use table::Check;
+
+/// Something found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub check: Check,
+    /// What the sentence does not say: numbers, the other name.
+    pub detail: Option<String>,
+    /// Where.
+    pub place: Place,
+    /// How readers take it, if they differ.
+    pub readings: Vec<Reading>,
+    /// What would mend it.
+    pub fix: Option<Fix>,
+}
+
+/// Where something is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The layer, bottom first.
+    pub layer: usize,
+    /// The byte in its uncompressed tar: where the entry begins, or the header that it is about.
+    pub offset: Option<u64>,
+    /// The entry's name as it stands there.
+    pub entry: Option<Vec<u8>>,
+    /// The path that it is about, from the root, without a slash before it.
+    pub path: Option<Vec<u8>>,
+}
+
+/// How one reader takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Who, such as `containerd (overlayfs)`.
+    pub reader: &'static str,
+    /// What it makes of it.
+    pub reads: Cow<'static, str>,
+}
+
+/// What would mend a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fix {
+    /// Write the layer canonically, which spells everything in the way that all read alike.
+    Normalise {
+        /// The layer.
+        layer: usize,
+    },
+    /// Take the path, or the deletion of it, out of this layer.
+    DeletePath {
+        /// The layer.
+        layer: usize,
+        /// The path, from the root.
+        path: Vec<u8>,
+    },
+    /// Take the path out of every layer.
+    RemovePath {
+        /// The path, from the root.
+        path: Vec<u8>,
+    },
+    /// Give the file other permissions.
+    SetMode {
+        /// The layer.
+        layer: usize,
+        /// The path, from the root.
+        path: Vec<u8>,
+        /// The permissions.
+        mode: u32,
+    },
+    /// Take one extended attribute away.
+    RemoveXattr {
+        /// The layer.
+        layer: usize,
+        /// The path, from the root.
+        path: Vec<u8>,
+        /// Its name.
+        name: Vec<u8>,
+    },
+    /// Give all entries of the layer one time.
+    StripTimes {
+        /// The layer.
+        layer: usize,
+    },
+}
+
+impl Finding {
+    /// What it means, in one sentence or two.
+    pub fn message(&self) -> String {
+        match &self.detail {
+            None => self.check.sentence().to_owned(),
+            Some(detail) => format!("{} ({detail})", self.check.sentence()),
+        }
+    }
+}
+
+/// How many findings of one kind are kept; the others are counted.
+pub const MAX_FINDINGS: u64 = 100;
+
+/// Findings, as many as are kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Findings {
+    pub list: Vec<Finding>,
+    pub counts: BTreeMap<Check, u64>,
+    /// The paths that anything was found about, kept or not.
+    pub paths: BTreeSet<Vec<u8>>,
+    /// Those of them that stand for all that is under them too.
+    pub trees: BTreeSet<Vec<u8>>,
+    /// The entries likewise.
+    pub offsets: BTreeSet<(usize, u64)>,
+}
+
+impl Findings {
+    /// Takes over what was found elsewhere.
+    pub fn append(&mut self, mut other: Self) {
+        // The other has kept as many of a kind as all together may be; what is not kept is only counted.
+        for finding in other.list {
+            *other
+                .counts
+                .get_mut(&finding.check)
+                .expect("counted when it was found") -= 1;
+            self.push(finding);
+        }
+        for (check, count) in other.counts {
+            *self.counts.entry(check).or_default() += count;
+        }
+        self.paths.append(&mut other.paths);
+        self.trees.append(&mut other.trees);
+        self.offsets.append(&mut other.offsets);
+    }
+
+    pub fn push(&mut self, finding: Finding) {
+        if let Some(path) = &finding.place.path {
+            self.paths.insert(path.clone());
+            if finding.check.severity() != Severity::Info {
+                self.trees.insert(path.clone());
+            }
+        }
+        if let Some(offset) = finding.place.offset {
+            self.offsets.insert((finding.place.layer, offset));
+        }
+        let count = self.counts.entry(finding.check).or_default();
+        *count += 1;
+        if *count <= MAX_FINDINGS {
+            self.list.push(finding);
+        }
+    }
+}
+
+/// A path as findings have it: without the slash before it.
+fn relative(path: &[u8]) -> Vec<u8> {
+    path.strip_prefix(b"/").unwrap_or(path).to_vec()
+}
+
+/// A name in a detail.
+fn quoted(name: &[u8]) -> String {
+    format!("`{}`", escape(name))
+}

@@ -1,0 +1,371 @@
+//! A whole stack: its layers one after the other, each beside what is below, and then what readers make of all.
+
+use std::collections::BTreeMap;
+
+use super::differ::{Read, differ};
+use super::layer::LayerCheck;
+use super::secret::Secret;
+use super::{Check, Finding, Findings, Fix, Place, relative};
+use crate::content::Content;
+use crate::layer::dialect::{Apply, Applying, Dialect, EntryPlace, Failure, View};
+use crate::tar::Entries;
+
+/// A layer to be checked.
+#[derive(Clone, Debug)]
+pub struct LayerInput {
+    /// Its uncompressed tar.
+    pub tar: Content,
+    /// How many bytes its blob has, if that is compressed.
+    pub packed: Option<u64>,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Findings, by layer and place.
+    pub findings: Vec<Finding>,
+    /// How many there are of those kinds of which not all are listed.
+    pub more: BTreeMap<Check, u64>,
+    /// How many bytes of each layer nobody sees.
+    pub wasted: Vec<u64>,
+}
+
+/// How far a check is.
+#[derive(Debug)]
+pub enum Checking {
+    /// Work done, and all, in bytes that are passed.
+    Working {
+        /// What is done.
+        done: u64,
+        /// All of it.
+        total: u64,
+    },
+    /// It is done.
+    Done(Report),
+}
+
+/// The check of a stack, in small steps. Dropping it drops the work.
+pub struct StackCheck {
+    layers: Vec<LayerInput>,
+    stage: Stage,
+    at: usize,
+    view: View,
+    /// Why the view could not be followed further.
+    failure: Option<Failure>,
+    findings: Findings,
+    secrets: BTreeMap<EntryPlace, Secret>,
+    files: BTreeMap<EntryPlace, (u64, Option<Vec<u8>>)>,
+    wasted: Vec<u64>,
+    reads: Vec<Read>,
+}
+
+enum Stage {
+    /// Looks at the entries of a layer.
+    Entries(Box<(Entries, LayerCheck)>),
+    /// Applies a layer to the view.
+    View,
+    /// Lets a dialect read all.
+    Dialect(Box<Apply>, Dialect),
+    /// There is nothing more to do.
+    End,
+}
+
+/// The dialects that read the stack after the specification's view is there.
+const READERS: [Dialect; 3] = [
+    Dialect::ContainerdOverlayfs,
+    Dialect::ContainerdNative,
+    Dialect::Umoci,
+];
+
+/// overlayfs of Docker takes so many layers.
+const MAX_LAYERS: usize = 127;
+
+/// A layer is told of if it unpacks to so many bytes, and so many for each that it has packed.
+const HUGE: u64 = 1 << 30;
+const HUGE_RATIO: u64 = 200;
+
+/// From how many bytes on it is said that nobody sees them.
+const WASTE: u64 = 1 << 20;
+
+impl StackCheck {
+    /// The check of these layers, bottom first.
+    pub fn new(layers: Vec<LayerInput>) -> Self {
+        let mut check = Self {
+            stage: Stage::End,
+            at: 0,
+            view: View::new(),
+            failure: None,
+            findings: Findings::default(),
+            secrets: BTreeMap::new(),
+            files: BTreeMap::new(),
+            wasted: vec![0; layers.len()],
+            reads: Vec::new(),
+            layers,
+        };
+        check.stage = check.begin(0);
+        check
+    }
+
+    fn begin(&mut self, layer: usize) -> Stage {
+        match self.layers.get(layer) {
+            Some(input) => Stage::Entries(Box::new((
+                Entries::new(input.tar.clone()),
+                LayerCheck::new(layer),
+            ))),
+            None => self.read_with(0),
+        }
+    }
+
+    /// The reading by the dialect of this number; behind the last, the end.
+    fn read_with(&mut self, number: usize) -> Stage {
+        match READERS.get(number) {
+            Some(&dialect) => {
+                let layers = self.layers.iter().map(|layer| layer.tar.clone()).collect();
+                Stage::Dialect(Box::new(Apply::new(dialect, layers)), dialect)
+            }
+            None => Stage::End,
+        }
+    }
+
+    /// Works for about as long as `budget` entries take. After [`Checking::Done`] there is nothing more to do.
+    pub fn step(&mut self, budget: u64) -> Checking {
+        for _ in 0..budget {
+            match std::mem::replace(&mut self.stage, Stage::End) {
+                Stage::Entries(work) => self.stage = self.one_entry(work),
+                Stage::View => self.stage = self.one_step_of_view(),
+                Stage::Dialect(mut apply, dialect) => match apply.step(COST) {
+                    Applying::Working { .. } => self.stage = Stage::Dialect(apply, dialect),
+                    Applying::Done(outcome) => {
+                        let result = outcome.result;
+                        self.reads.push(Read { dialect, result });
+                        self.stage = self.read_with(self.reads.len());
+                    }
+                },
+                Stage::End => return Checking::Done(self.report()),
+            }
+        }
+        self.progress()
+    }
+
+    /// Works until the end, for hosts that have nothing else to do.
+    pub fn run(mut self) -> Report {
+        loop {
+            if let Checking::Done(report) = self.step(u64::MAX) {
+                return report;
+            }
+        }
+    }
+
+    fn progress(&self) -> Checking {
+        let all: u64 = self.layers.iter().map(|layer| layer.tar.len()).sum();
+        let before: u64 = self.layers[..self.at].iter().map(|layer| layer.tar.len()).sum();
+        // Entries and the view are two passes over each layer, and each dialect is one over all.
+        let done = match &self.stage {
+            Stage::Entries(work) => 2 * before + work.0.offset(),
+            Stage::View => 2 * before + self.layers[self.at].tar.len() + self.view.position(),
+            Stage::Dialect(..) | Stage::End => (2 + self.reads.len() as u64) * all,
+        };
+        let total = (2 + READERS.len() as u64) * all;
+        Checking::Working {
+            done: done.min(total),
+            total,
+        }
+    }
+
+    fn one_entry(&mut self, mut work: Box<(Entries, LayerCheck)>) -> Stage {
+        let (entries, check) = &mut *work;
+        match entries.next() {
+            Some(Ok(entry)) => {
+                check.entry(&entry, self.view.fs());
+                return Stage::Entries(work);
+            }
+            Some(Err(error)) => {
+                let offset = entries.offset();
+                check.find_at(Check::Damaged, offset, None, None);
+                if let Some(finding) = check.findings.list.last_mut() {
+                    finding.detail = Some(error.to_string());
+                }
+                check.finish(None, self.view.fs());
+            }
+            None => {
+                let ending = entries.ending().ok().flatten();
+                check.finish(ending, self.view.fs());
+            }
+        }
+        self.take(work.1);
+        match self.failure {
+            None => {
+                self.view.start(self.at, &self.layers[self.at].tar);
+                Stage::View
+            }
+            Some(_) => self.next_layer(),
+        }
+    }
+
+    /// Takes over what was found in a layer.
+    fn take(&mut self, mut check: LayerCheck) {
+        let layer = self.at;
+        let tar = self.layers[layer].tar.len();
+        if let Some(packed) = self.layers[layer].packed
+            && tar >= HUGE
+            && tar / packed.max(1) >= HUGE_RATIO
+        {
+            let detail = format!("{tar} bytes from {packed}");
+            self.find(Check::HugeRatio, layer, None, None, Some(detail), None);
+        }
+        if layer == MAX_LAYERS {
+            let detail = format!("{} layers", self.layers.len());
+            self.find(Check::TooManyLayers, layer, None, None, Some(detail), None);
+        }
+        self.findings.append(std::mem::take(&mut check.findings));
+        for secret in std::mem::take(&mut check.secrets) {
+            let offset = secret.offset;
+            self.secrets.insert(EntryPlace { layer, offset }, secret);
+        }
+        for (offset, stored) in std::mem::take(&mut check.files) {
+            let path = check.large.remove(&offset);
+            self.files.insert(EntryPlace { layer, offset }, (stored, path));
+        }
+    }
+
+    fn one_step_of_view(&mut self) -> Stage {
+        match self.view.step() {
+            Ok(false) => Stage::View,
+            Ok(true) => {
+                self.hidden();
+                self.next_layer()
+            }
+            Err(failure) => {
+                self.failure = Some(*failure);
+                self.next_layer()
+            }
+        }
+    }
+
+    fn next_layer(&mut self) -> Stage {
+        self.at += 1;
+        self.begin(self.at)
+    }
+
+    /// What this layer has hidden of those below, and of itself.
+    fn hidden(&mut self) {
+        for place in self.view.take_gone() {
+            let by = match place.layer == self.at {
+                true => "by a later entry of the same layer".to_owned(),
+                false => format!("by layer {}", self.at + 1),
+            };
+            if let Some(secret) = self.secrets.remove(&place) {
+                let detail = format!("{}, hidden {by}", secret.what);
+                let path = relative(&secret.path);
+                let fix = Fix::RemovePath { path: path.clone() };
+                self.find(
+                    Check::SecretHidden,
+                    place.layer,
+                    Some(place.offset),
+                    Some(path),
+                    Some(detail),
+                    Some(fix),
+                );
+            }
+            let Some((stored, path)) = self.files.remove(&place) else {
+                continue;
+            };
+            self.wasted[place.layer] += stored;
+            if let Some(path) = path {
+                let path = relative(&path);
+                let detail = format!("{stored} bytes, hidden {by}");
+                let fix = Fix::DeletePath {
+                    layer: place.layer,
+                    path: path.clone(),
+                };
+                self.find(
+                    Check::HiddenFile,
+                    place.layer,
+                    Some(place.offset),
+                    Some(path),
+                    Some(detail),
+                    Some(fix),
+                );
+            }
+        }
+    }
+
+    fn find(
+        &mut self,
+        check: Check,
+        layer: usize,
+        offset: Option<u64>,
+        path: Option<Vec<u8>>,
+        detail: Option<String>,
+        fix: Option<Fix>,
+    ) {
+        self.findings.push(Finding {
+            check,
+            detail,
+            place: Place {
+                layer,
+                offset,
+                entry: None,
+                path,
+            },
+            readings: Vec::new(),
+            fix,
+        });
+    }
+
+    fn report(&mut self) -> Report {
+        for (place, secret) in std::mem::take(&mut self.secrets) {
+            let (path, what) = (relative(&secret.path), secret.what.to_owned());
+            let fix = Fix::RemovePath { path: path.clone() };
+            self.find(
+                Check::SecretVisible,
+                place.layer,
+                Some(place.offset),
+                Some(path),
+                Some(what),
+                Some(fix),
+            );
+        }
+        for layer in 0..self.wasted.len() {
+            if self.wasted[layer] >= WASTE {
+                let detail = format!("{} bytes of layer {}", self.wasted[layer], layer + 1);
+                self.find(Check::WastedBytes, layer, None, None, Some(detail), None);
+            }
+        }
+        let view = std::mem::take(&mut self.view);
+        let specification = Read {
+            dialect: Dialect::Spec,
+            result: match self.failure.take() {
+                None => Ok(view.into_fs()),
+                Some(failure) => Err(failure),
+            },
+        };
+        self.reads.insert(0, specification);
+        differ(&self.reads, &mut self.findings);
+        self.reads.clear();
+        let mut findings = std::mem::take(&mut self.findings);
+        findings
+            .list
+            .sort_by(|left, right| (&left.place, left.check).cmp(&(&right.place, right.check)));
+        let listed = |check: Check| {
+            findings
+                .list
+                .iter()
+                .filter(|finding| finding.check == check)
+                .count() as u64
+        };
+        Report {
+            more: findings
+                .counts
+                .iter()
+                .map(|(&check, &count)| (check, count - listed(check)))
+                .filter(|(_, more)| *more > 0)
+                .collect(),
+            findings: findings.list,
+            wasted: std::mem::take(&mut self.wasted),
+        }
+    }
+}
+
+/// How many lookups of names take about as long as one entry.
+const COST: u64 = 16;
