@@ -146,6 +146,7 @@ from_tagged! { Query by "query", it {
     "graph" => fields!(it => Self::Graph { archive }),
     "raw" => fields!(it => Self::Raw { archive, node }),
     "history" => fields!(it => Self::History { image }),
+    "check" => fields!(it => Self::Check { image }),
     "summary" => fields!(it => Self::Summary { layer }),
     "blocks" => fields!(it => Self::Blocks { layer, from, limit }),
     "entry_of" => fields!(it => Self::EntryOf { layer, path }),

@@ -4,6 +4,7 @@
 
 mod apply;
 mod blobs;
+mod checking;
 mod error;
 mod export;
 mod from_json;
@@ -76,6 +77,7 @@ pub struct Workbench {
     open_ahead: Option<OpenAhead>,
     readings: reading::Readings,
     ribbon: Option<ribbon::Ribbon>,
+    layers_check: Option<checking::LayersCheck>,
     rebuilt: RefCell<RebuiltCache>,
     revision: u64,
 }
@@ -109,6 +111,7 @@ impl Workbench {
             open_ahead: None,
             readings: reading::Readings::default(),
             ribbon: None,
+            layers_check: None,
             rebuilt: RefCell::default(),
             revision: 0,
         }

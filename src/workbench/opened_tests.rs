@@ -295,3 +295,49 @@ fn the_ribbon_shows_what_is_written() {
         );
     }
 }
+
+fn checked(workbench: &mut Workbench, image: ImageId) -> Vec<checking::CheckFinding> {
+    for _ in 0..1000 {
+        let Ok(Answer::Check(view)) = workbench.query(&Query::Check { image }) else {
+            panic!("an image can be checked");
+        };
+        if view.progress.is_none() {
+            return view.findings;
+        }
+    }
+    panic!("the check does not end");
+}
+
+#[test]
+fn what_does_not_fit_is_found_and_mended() {
+    let archive = sample_archive();
+    let mut workbench = open(archive.clone());
+    finish(&mut workbench);
+    let errors = |findings: &[checking::CheckFinding]| {
+        let errors = findings.iter().filter(|finding| finding.severity == "error");
+        errors.map(|finding| finding.id).collect::<Vec<_>>()
+    };
+    let found = checked(&mut workbench, 10);
+    assert!(errors(&found).is_empty(), "{found:?}");
+
+    // Another blob under the name of the upper layer's.
+    let layer = workbench.state().layer(21).unwrap().clone();
+    let blob = layer.layer.origin().unwrap().blob().read_all(1 << 20).unwrap();
+    let at = archive.windows(blob.len()).position(|window| window == blob).unwrap();
+    let mut broken = archive;
+    broken[at + 9] ^= 1;
+    let mut workbench = open(broken);
+    finish(&mut workbench);
+    let found = checked(&mut workbench, 10);
+    let finding = found.iter().find(|finding| finding.place.layer == Some(21) && finding.fix.is_some());
+    let finding = finding.unwrap_or_else(|| panic!("{found:?}"));
+    assert!(errors(&found).contains(&finding.id), "{found:?}");
+    let fix = finding.fix.clone().unwrap();
+    apply(&mut workbench, fix.action);
+    let found = checked(&mut workbench, 10);
+    assert!(!errors(&found).contains(&finding.id), "{found:?}");
+    let mut again = open(archive_of(&workbench));
+    finish(&mut again);
+    let found = checked(&mut again, 10);
+    assert!(errors(&found).is_empty(), "{found:?}");
+}

@@ -10,6 +10,7 @@ use crate::tree::{Node, TreePath};
 
 use super::Workbench;
 use super::blobs::BlobState;
+use super::checking::CheckView;
 use super::error::WorkbenchError;
 use super::opened::is_reused;
 use super::opened_view::{Change, Graph, HistoryRow, LayerSummary, RawDocument};
@@ -68,6 +69,9 @@ pub enum Query {
     History {
         image: ImageId,
     },
+    Check {
+        image: ImageId,
+    },
     Summary {
         layer: LayerId,
     },
@@ -117,6 +121,7 @@ pub enum Answer {
     Graph(Graph),
     Raw(RawDocument),
     History(Vec<HistoryRow>),
+    Check(CheckView),
     Summary(LayerSummary),
     Blocks(Blocks),
     Entry(Option<usize>),
@@ -158,6 +163,7 @@ impl Workbench {
             Query::Graph { archive } => Answer::Graph(self.graph(*archive)?),
             Query::Raw { archive, node } => Answer::Raw(self.raw(*archive, *node)?),
             Query::History { image } => Answer::History(self.history(*image)?),
+            Query::Check { image } => Answer::Check(self.check(*image)?),
             Query::Summary { layer } => Answer::Summary(self.summary(*layer)?),
             Query::Blocks { layer, from, limit } => Answer::Blocks(self.blocks(*layer, *from, *limit)?),
             Query::EntryOf { layer, path } => Answer::Entry(self.entry_of(*layer, path)?),

@@ -69,10 +69,7 @@ pub(super) struct Ribbon {
 
 impl Ribbon {
     fn new(layer: &Layer) -> Result<Self, WorkbenchError> {
-        let tar = match layer.as_read().filter(|_| layer.is_original()) {
-            Some(read) => read.tar.clone(),
-            None => Content::whole(Arc::new(TarSource::new(layer))),
-        };
+        let tar = tar_of(layer);
         let mut ribbon = Self {
             layer: layer.clone(),
             tar: tar.clone(),
@@ -166,6 +163,14 @@ impl Ribbon {
             }
             number += 1;
         }
+    }
+}
+
+/// A layer's tar as it would be written now.
+pub(super) fn tar_of(layer: &Layer) -> Content {
+    match layer.as_read().filter(|_| layer.is_original()) {
+        Some(read) => read.tar.clone(),
+        None => Content::whole(Arc::new(TarSource::new(layer))),
     }
 }
 
