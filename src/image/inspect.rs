@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::catalog::verify::{self, LayerFacts};
-use super::catalog::{Catalog, ImageEntry, LayerEntry, NodeId, Problem, ProblemKind, Severity, State};
+use super::catalog::{Catalog, ImageEntry, LayerEntry, NodeId, Problem, Severity, State};
 use super::manifest::{LAYER_GZIP, LAYER_TAR, LAYER_ZSTD};
 use crate::compress::inflate::{InflateError, LIMIT, Packing, for_each_inflated};
 use crate::content::{Content, ContentError};
@@ -182,20 +182,16 @@ fn layer_report(
     let diff_id = layer.diff_id.as_ref().map(ToString::to_string);
     let is_here = |problem: &&Problem| {
         let (node, pointer) = (problem.place.node, problem.place.pointer.as_deref());
-        let is_of_bytes = matches!(
-            problem.kind,
-            ProblemKind::Size { .. }
-                | ProblemKind::Digest { .. }
-                | ProblemKind::Missing { .. }
-                | ProblemKind::Unreadable { .. }
-                | ProblemKind::Foreign { .. }
-        );
         let at_link = link.is_some_and(|link| node == Some(link.from) && pointer == Some(&link.pointer));
         let at_diff_id = node == image.config && pointer == Some(&format!("/rootfs/diff_ids/{number}"));
-        let at_layer = node == Some(layer.node) && matches!(problem.kind, ProblemKind::Unpack { .. });
-        (at_link && is_of_bytes)
-            || (at_diff_id && matches!(problem.kind, ProblemKind::DiffId { .. }))
-            || at_layer
+        match problem.id() {
+            "size_mismatch" | "digest_mismatch" | "blob_missing" | "blob_unreadable" | "blob_elsewhere" => {
+                at_link
+            }
+            "diff_id_mismatch" => at_diff_id,
+            "layer_does_not_unpack" => node == Some(layer.node),
+            _ => false,
+        }
     };
     let problem = problems.iter().find(is_here).map(Problem::sentence);
     let problem = problem.or_else(|| match (&node.state, image.config, &layer.diff_id) {

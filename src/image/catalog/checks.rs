@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::problem::{Place, ProblemKind};
-use super::walk::{Walk, text_of};
+use super::link::text_of;
+use super::problem::{BlobProblem, DocumentProblem, LayerProblem, LayoutProblem, NameProblem, Place};
+use super::walk::Walk;
 use super::{Claim, Format, ImageEntry, LinkId, NameSource, NodeId, NodeKind, Role};
 use crate::compress::inflate::Packing;
 use crate::digest::Digest;
@@ -50,14 +51,14 @@ fn document(walk: &mut Walk, id: NodeId) {
         return;
     }
     if size > REGISTRY_LIMIT {
-        walk.problem(ProblemKind::LargeForRegistries { size }, Place::of(id));
+        walk.problem(DocumentProblem::LargeForRegistries { size }, Place::of(id));
     }
     match text_of(root, "mediaType") {
-        None => walk.problem(ProblemKind::NoMediaType, Place::of(id)),
+        None => walk.problem(DocumentProblem::NoMediaType, Place::of(id)),
         Some(own) if is_index_json && own != INDEX => {
             let claimed = INDEX.to_owned();
             let value = root.field("mediaType").unwrap_or(root);
-            walk.problem_at(ProblemKind::MediaTypeMismatch { claimed, own }, id, value);
+            walk.problem_at(BlobProblem::MediaTypeMismatch { claimed, own }, id, value);
         }
         Some(_) => {}
     }
@@ -66,14 +67,14 @@ fn document(walk: &mut Walk, id: NodeId) {
     }
     let layers = root.field("layers");
     if let Some(layers) = layers.filter(|layers| layers.elements().next().is_none()) {
-        walk.problem_at(ProblemKind::NoLayers, id, layers);
+        walk.problem_at(DocumentProblem::NoLayers, id, layers);
     }
     let config_type = root
         .field("config")
         .and_then(|config| text_of(config, "mediaType"));
     let is_empty = config_type.is_some_and(|text| Media::of(&text) == Media::Empty);
     if is_empty && root.field("artifactType").is_none() {
-        walk.problem_at(ProblemKind::NoArtifactType, id, root);
+        walk.problem_at(DocumentProblem::NoArtifactType, id, root);
     }
 }
 
@@ -92,10 +93,10 @@ fn link(walk: &mut Walk, id: LinkId) {
         && *claimed != own
     {
         let claimed = claimed.clone();
-        found.push(ProblemKind::MediaTypeMismatch { claimed, own });
+        found.push(BlobProblem::MediaTypeMismatch { claimed, own });
     }
     if media == Some(Media::OldManifest) {
-        found.push(ProblemKind::OldManifest);
+        found.push(BlobProblem::OldManifest);
     }
     let empty = Digest::of(b"{}");
     if media == Some(Media::Empty)
@@ -104,22 +105,22 @@ fn link(walk: &mut Walk, id: LinkId) {
             .as_ref()
             .is_some_and(|claim| claim.sha256() != Some(empty))
     {
-        found.push(ProblemKind::NotEmpty);
+        found.push(BlobProblem::NotEmpty);
     }
     let is_root_entry = walk.catalog.roots.contains(&link.from) && link.role == Role::Entry;
     if let Some(name) = link.annotation(REF_NAME) {
         if !is_root_entry {
-            found.push(ProblemKind::RefNameMisplaced);
+            found.push(BlobProblem::RefNameMisplaced);
         } else if !is_ref_name(name) {
             let name = name.to_owned();
-            found.push(ProblemKind::RefNameForm { name });
+            found.push(BlobProblem::RefNameForm { name });
         }
     }
     if let Some(platform) = &link.platform
         && let Some(go_name) = go_name(&platform.architecture)
     {
         let name = platform.architecture.clone();
-        found.push(ProblemKind::PlatformAlias { name, go_name });
+        found.push(BlobProblem::PlatformAlias { name, go_name });
     }
     let place = Place::of_link(link);
     for kind in found {
@@ -206,7 +207,7 @@ fn attestations_and_platforms(walk: &mut Walk, id: NodeId) {
             NodeKind::Attestation => {
                 let digest = link.annotation(REFERENCE_DIGEST).map(str::to_owned);
                 if digest.as_ref().is_none_or(|digest| !digests.contains(digest)) {
-                    walk.problem(ProblemKind::AttestationSubject { digest }, place);
+                    walk.problem(BlobProblem::AttestationSubject { digest }, place);
                 }
             }
             // In index.json are images of all names.
@@ -217,7 +218,7 @@ fn attestations_and_platforms(walk: &mut Walk, id: NodeId) {
                 if let Some(platform) = platform
                     && !platforms.insert(platform.clone())
                 {
-                    walk.problem(ProblemKind::SamePlatform { platform }, place);
+                    walk.problem(BlobProblem::SamePlatform { platform }, place);
                 }
             }
             _ => {}
@@ -233,7 +234,7 @@ fn index_names(walk: &mut Walk) {
     let links = walk.catalog.node(root).links_out.clone();
     if links.len() > 1 && walk.catalog.format == Format::Oci {
         let count = links.len();
-        walk.problem(ProblemKind::SeveralImages { count }, Place::of(root));
+        walk.problem(LayoutProblem::SeveralImages { count }, Place::of(root));
     }
     let mut names = BTreeSet::new();
     for id in links {
@@ -243,7 +244,7 @@ fn index_names(walk: &mut Walk) {
             && !names.insert(name.clone())
         {
             let place = Place::of_link(link);
-            walk.problem(ProblemKind::SameName { name }, place);
+            walk.problem(NameProblem::SameName { name }, place);
         }
     }
 }
@@ -274,8 +275,8 @@ fn blobs(walk: &mut Walk) {
             continue;
         };
         let kind = match is_stray {
-            false => ProblemKind::UnnamedBlobs { count, first },
-            true => ProblemKind::StrayFiles { count, first },
+            false => LayoutProblem::UnnamedBlobs { count, first },
+            true => LayoutProblem::StrayFiles { count, first },
         };
         walk.problem(kind, Place::default());
     }
@@ -298,7 +299,7 @@ fn names(walk: &mut Walk, image: &ImageEntry) {
     }
     let place = place_of(walk, image);
     if image.names.is_empty() {
-        walk.problem(ProblemKind::Unnamed, place.clone());
+        walk.problem(NameProblem::Unnamed, place.clone());
     }
     for name in &image.names {
         let text = name.text.clone();
@@ -307,10 +308,10 @@ fn names(walk: &mut Walk, image: &ImageEntry) {
             .map(|reference| reference.canonical());
         match name.source {
             NameSource::RefName if !text.contains([':', '/']) => {
-                walk.problem(ProblemKind::BareTag { tag: text }, place.clone());
+                walk.problem(NameProblem::BareTag { tag: text }, place.clone());
             }
             NameSource::Containerd if canonical.as_ref() != Some(&text) => {
-                let kind = ProblemKind::NameNotCanonical {
+                let kind = NameProblem::NameNotCanonical {
                     name: text,
                     canonical,
                 };
@@ -331,7 +332,7 @@ fn platform(walk: &mut Walk, image: &ImageEntry) {
         && let Some(go_name) = go_name(&name)
     {
         let value = root.field("architecture").unwrap_or(root);
-        walk.problem_at(ProblemKind::PlatformAlias { name, go_name }, config, value);
+        walk.problem_at(BlobProblem::PlatformAlias { name, go_name }, config, value);
     }
     let own = super::images::platform(root);
     let claimed = image
@@ -341,7 +342,7 @@ fn platform(walk: &mut Walk, image: &ImageEntry) {
     if let (Some(own), Some(claimed)) = (own, claimed)
         && normal(&own) != normal(&claimed)
     {
-        let kind = ProblemKind::PlatformMismatch {
+        let kind = NameProblem::PlatformMismatch {
             claimed: claimed.to_string(),
             config: own.to_string(),
         };
@@ -360,24 +361,24 @@ fn layers(walk: &mut Walk, image: &ImageEntry) {
         };
         let place = Place::of_link(link);
         let Media::Layer(claimed) = Media::of(&media_type) else {
-            walk.problem(ProblemKind::LayerType { media_type }, place);
+            walk.problem(LayerProblem::LayerType { media_type }, place);
             continue;
         };
         let actual = walk.catalog.node(layer.node).packing;
         if claimed.is_foreign {
-            walk.problem(ProblemKind::NonDistributable, place.clone());
+            walk.problem(LayerProblem::NonDistributable, place.clone());
         }
         match actual {
             Some(actual) if actual != claimed.packing => {
                 let (claimed, is_docker) = (claimed.packing, claimed.is_docker);
-                let kind = ProblemKind::Packing {
+                let kind = LayerProblem::Packing {
                     claimed,
                     actual,
                     is_docker,
                 };
                 walk.problem(kind, place);
             }
-            Some(Packing::Zstd) => walk.problem(ProblemKind::ZstdLayer, place),
+            Some(Packing::Zstd) => walk.problem(LayerProblem::ZstdLayer, place),
             _ => {}
         }
     }
@@ -404,7 +405,7 @@ fn docker(walk: &mut Walk) {
             };
             let tag_text = text.clone();
             let pointer = format!("/{number}/RepoTags/{tag}");
-            let kind = ProblemKind::DockerTag {
+            let kind = LayoutProblem::DockerTag {
                 tag: tag_text,
                 reason,
             };
@@ -416,7 +417,7 @@ fn docker(walk: &mut Walk) {
         let agrees = config.is_some_and(|config| images.get(&config) == Some(&layers));
         if walk.catalog.format == Format::OciAndDocker && !agrees {
             let place = Place::pointer(list, format!("/{number}"));
-            walk.problem(ProblemKind::ViewsDisagree, place);
+            walk.problem(LayoutProblem::ViewsDisagree, place);
         }
     }
 }

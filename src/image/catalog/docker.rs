@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::problem::{Place, ProblemKind};
-use super::walk::{Class, NewLink, Target, Walk, text_of};
+use super::link::{NewLink, text_of};
+use super::problem::{LayoutProblem, Place};
+use super::walk::{Class, Target, Walk};
 use super::{Claim, DockerEntry, NodeId, NodeKind, Role};
 use crate::image::json::{Document, Kind, Node, escape_step};
 
@@ -127,7 +128,10 @@ impl Parents {
                     .is_some();
             if !is_there || layers.len() == CHAIN_LIMIT || !seen.insert(layer.clone()) {
                 let layer = layers.pop().unwrap_or(layer);
-                walk.problem(ProblemKind::ParentMissing { layer: layer.clone() }, Place::of(id));
+                walk.problem(
+                    LayoutProblem::ParentMissing { layer: layer.clone() },
+                    Place::of(id),
+                );
                 layers.push(layer);
                 break;
             }

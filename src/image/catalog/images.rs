@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::problem::{Place, ProblemKind};
-use super::walk::{Walk, text_of};
+use super::link::text_of;
+use super::problem::{LayerProblem, Place};
+use super::walk::Walk;
 use super::{
     Catalog, Claim, Format, HistoryEntry, ImageEntry, LayerEntry, LinkId, Name, NameSource, NodeId, NodeKind,
     Role,
@@ -185,7 +186,7 @@ fn complete(walk: &mut Walk, mut image: ImageEntry) -> ImageEntry {
     if count != image.layers.len() && !is_legacy {
         let layers = image.layers.len();
         let place = Place::at(id, diff_ids.unwrap_or(root));
-        let kind = ProblemKind::DiffIdCount {
+        let kind = LayerProblem::DiffIdCount {
             diff_ids: count,
             layers,
         };
@@ -229,7 +230,7 @@ fn history(walk: &mut Walk, image: &mut ImageEntry, config: NodeId, root: json::
     }
     let layers = image.layers.len();
     if made != layers && list.elements().next().is_some() {
-        let kind = ProblemKind::HistoryCount {
+        let kind = LayerProblem::HistoryCount {
             history: made,
             layers,
         };

@@ -13,7 +13,9 @@ mod checks;
 mod claim;
 mod docker;
 mod images;
+mod link;
 mod open;
+mod pointing;
 mod problem;
 pub mod rebuild;
 mod schema;
@@ -30,7 +32,10 @@ use super::json;
 
 pub use claim::{Claim, ClaimFault};
 pub use open::{OpenError, OpenJob, Opening};
-pub use problem::{Place, Problem, ProblemKind, SchemaFault, Severity};
+pub use problem::{
+    BlobProblem, DocumentProblem, LayerProblem, LayoutProblem, NameProblem, Place, Problem, ProblemKind,
+    SchemaFault, Severity,
+};
 
 /// How deep an index may lie in others. Digests make circles impossible, but not towers.
 pub const DEPTH_LIMIT: usize = 8;
@@ -381,5 +386,7 @@ mod testing;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+#[cfg(test)]
+mod document_tests;
 #[cfg(test)]
 mod problem_tests;

@@ -1,7 +1,7 @@
 //! The schemas of the documents, as tables: which members they have, which of them must be there, and what may
 //! be in them (image-spec, schema/*.json, and the texts beside them). `null` is the same as no member.
 
-use super::problem::{Place, ProblemKind, SchemaFault};
+use super::problem::{BlobProblem, DocumentProblem, Place, ProblemKind, SchemaFault};
 use super::walk::Walk;
 use super::{Claim, Format, NodeId, NodeKind};
 use crate::image::created::is_date_time;
@@ -191,7 +191,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn problem(&mut self, kind: ProblemKind, value: json::Node<'_>) {
+    fn problem(&mut self, kind: impl Into<ProblemKind>, value: json::Node<'_>) {
         let place = Place {
             node: Some(self.id),
             pointer: Some(self.path.clone()),
@@ -201,7 +201,7 @@ impl Checker<'_> {
     }
 
     fn fault(&mut self, fault: SchemaFault, value: json::Node<'_>) {
-        self.problem(ProblemKind::Schema(fault), value);
+        self.problem(fault, value);
     }
 
     fn of_type(&mut self, value: json::Node<'_>, kind: Kind, expected: &'static str) -> bool {
@@ -310,7 +310,7 @@ impl Checker<'_> {
             let port = member.key().unwrap_or_default();
             if are_ports && !is_port(&port) {
                 let port = port.into_owned();
-                checker.problem(ProblemKind::PortForm { port }, member);
+                checker.problem(DocumentProblem::PortForm { port }, member);
             }
         });
     }
@@ -341,14 +341,14 @@ impl Checker<'_> {
                 self.fault(SchemaFault::LayoutVersion { found: found() }, value);
             }
             Check::Layers if text != "layers" => {
-                self.problem(ProblemKind::RootfsType { found: found() }, value);
+                self.problem(DocumentProblem::RootfsType { found: found() }, value);
             }
             Check::MediaType if !is_media_type(text) => {
                 self.fault(SchemaFault::MediaType { found: found() }, value);
             }
             Check::Time if !is_date_time(text) => self.fault(SchemaFault::Time { found: found() }, value),
             Check::Variable if text.find('=').unwrap_or(0) == 0 => {
-                self.problem(ProblemKind::EnvForm { variable: found() }, value);
+                self.problem(DocumentProblem::EnvForm { variable: found() }, value);
             }
             Check::Digest => self.digest(value, Claim::new(text)),
             _ => {}
@@ -358,9 +358,9 @@ impl Checker<'_> {
     fn digest(&mut self, value: json::Node<'_>, claimed: Claim) {
         match claimed.fault() {
             None if claimed.sha256().is_some() => {}
-            None => self.problem(ProblemKind::DigestUnverified { claimed }, value),
+            None => self.problem(BlobProblem::DigestUnverified { claimed }, value),
             Some(fault) => {
-                self.problem(ProblemKind::DigestForm { claimed, fault }, value);
+                self.problem(BlobProblem::DigestForm { claimed, fault }, value);
             }
         }
     }

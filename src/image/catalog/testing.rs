@@ -119,3 +119,46 @@ impl Archive {
 pub(crate) fn open(bytes: impl Into<std::sync::Arc<[u8]>>) -> Result<Catalog, OpenError> {
     OpenJob::archive(&Content::inline(bytes), &MemorySpace)?.run()
 }
+
+/// What was found: names of problems, each with its pointer.
+pub(crate) fn found(catalog: &Catalog) -> Vec<(&'static str, String)> {
+    let found = catalog.problems.iter().map(|problem| {
+        let sentence = problem.sentence();
+        assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{sentence}");
+        assert!(!problem.clause().is_empty());
+        (problem.id(), problem.place.pointer.clone().unwrap_or_default())
+    });
+    found.collect()
+}
+
+#[track_caller]
+pub(crate) fn expect(catalog: &Catalog, expected: &[(&str, &str)]) {
+    let expected: Vec<_> = expected.iter().map(|(id, at)| (*id, (*at).to_owned())).collect();
+    assert_eq!(found(catalog), expected);
+}
+
+pub(crate) const LAYERS: [&str; 2] = ["one", "two"];
+
+/// An image whose configuration is this one after `edit`.
+pub(crate) fn with_config(edit: impl Fn(String) -> String) -> Catalog {
+    let config = edit(config(&LAYERS));
+    let manifest = manifest(&config, &LAYERS);
+    Archive::of(&LAYERS, &config, &manifest).open()
+}
+
+pub(crate) fn with_manifest(edit: impl Fn(String) -> String) -> Catalog {
+    let config = config(&LAYERS);
+    let manifest = edit(manifest(&config, &LAYERS));
+    Archive::of(&LAYERS, &config, &manifest).open()
+}
+
+pub(crate) fn with_index(edit: impl Fn(String) -> String) -> Catalog {
+    let mut archive = Archive::image(&LAYERS);
+    let index = archive.0.get_mut("index.json").unwrap();
+    *index = edit(String::from_utf8(index.clone()).unwrap()).into_bytes();
+    archive.open()
+}
+
+pub(crate) fn digest(text: &str) -> String {
+    Digest::of(text.as_bytes()).to_string()
+}

@@ -1,6 +1,6 @@
 //! Layers against what the documents claim of them, once somebody has read them.
 
-use super::problem::{Place, Problem, ProblemKind};
+use super::problem::{BlobProblem, LayerProblem, Place, Problem, ProblemKind};
 use super::{Catalog, Claim, NodeId};
 use crate::digest::Digest;
 
@@ -22,10 +22,10 @@ pub fn layer(catalog: &Catalog, node: NodeId, facts: &LayerFacts) -> Vec<Problem
             && differs(claimed, facts.digest)
         {
             problems.push(Problem {
-                kind: ProblemKind::Digest {
+                kind: ProblemKind::Blob(BlobProblem::Digest {
                     claimed: claimed.clone(),
                     actual: facts.digest,
-                },
+                }),
                 place: Place::of_link(link),
             });
         }
@@ -35,7 +35,7 @@ pub fn layer(catalog: &Catalog, node: NodeId, facts: &LayerFacts) -> Vec<Problem
         Err(reason) => {
             let reason = reason.clone();
             problems.push(Problem {
-                kind: ProblemKind::Unpack { reason },
+                kind: ProblemKind::Layer(LayerProblem::Unpack { reason }),
                 place: Place::of(node),
             });
             return problems;
@@ -48,10 +48,10 @@ pub fn layer(catalog: &Catalog, node: NodeId, facts: &LayerFacts) -> Vec<Problem
                 && differs(claimed, diff_id)
             {
                 problems.push(Problem {
-                    kind: ProblemKind::DiffId {
+                    kind: ProblemKind::Layer(LayerProblem::DiffId {
                         claimed: claimed.clone(),
                         actual: diff_id,
-                    },
+                    }),
                     place: Place::pointer(config, format!("/rootfs/diff_ids/{number}")),
                 });
             }

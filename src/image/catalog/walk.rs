@@ -3,19 +3,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::link::NewLink;
 use super::open::holds;
-use super::problem::{Place, Problem, ProblemKind};
+use super::problem::{BlobProblem, DocumentProblem, LayoutProblem, Place, Problem, ProblemKind};
 use super::{
-    Catalog, Claim, DEPTH_LIMIT, DOCUMENTS_LIMIT, Format, LINKS_LIMIT, Link, LinkId, Node, NodeId, NodeKind,
-    PROBLEMS_LIMIT, Role, State, checks, docker, images, schema,
+    Catalog, DOCUMENTS_LIMIT, Format, LINKS_LIMIT, Link, LinkId, Node, NodeId, NodeKind, PROBLEMS_LIMIT,
+    Role, State, checks, docker, images, schema,
 };
 use crate::compress::inflate::Packing;
 use crate::content::Content;
 use crate::digest::Digest;
-use crate::image::config::Platform;
 use crate::image::files::{Files, Lookup, Via};
-use crate::image::json::{self, Document, Kind};
-use crate::image::media::{self, Media};
+use crate::image::json::{self, Document};
 
 /// What a blob is put to: the same bytes, named as a manifest and as a layer, are two nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,8 +118,8 @@ impl Walk {
             self.catalog.roots.push(root);
             if self.catalog.node(root).state == State::Missing {
                 let missing = match kind {
-                    NodeKind::Marker => ProblemKind::MarkerMissing,
-                    _ => ProblemKind::IndexMissing,
+                    NodeKind::Marker => LayoutProblem::MarkerMissing,
+                    _ => LayoutProblem::IndexMissing,
                 };
                 self.problem(missing, Place::of(root));
             }
@@ -136,7 +135,7 @@ impl Walk {
             files.get(&index).is_some().then(|| directory.to_vec())
         });
         if let Some(directory) = layout {
-            self.problem(ProblemKind::NestedLayouts { directory }, Place::default());
+            self.problem(LayoutProblem::NestedLayouts { directory }, Place::default());
         }
         let node = self.add_node(Node {
             kind: NodeKind::Layer,
@@ -190,7 +189,8 @@ impl Walk {
         self.catalog
     }
 
-    pub(super) fn problem(&mut self, kind: ProblemKind, place: Place) {
+    pub(super) fn problem(&mut self, kind: impl Into<ProblemKind>, place: Place) {
+        let kind = kind.into();
         match self.catalog.problems.len() < PROBLEMS_LIMIT {
             true => self.catalog.problems.push(Problem { kind, place }),
             false => self.catalog.more_problems += 1,
@@ -198,7 +198,7 @@ impl Walk {
     }
 
     /// A problem at a value of a node's document.
-    pub(super) fn problem_at(&mut self, kind: ProblemKind, id: NodeId, value: json::Node<'_>) {
+    pub(super) fn problem_at(&mut self, kind: impl Into<ProblemKind>, id: NodeId, value: json::Node<'_>) {
         self.problem(kind, Place::at(id, value));
     }
 
@@ -207,11 +207,11 @@ impl Walk {
         let faults = faults.to_vec();
         self.catalog.more_problems += more;
         for fault in faults {
-            self.problem(ProblemKind::Archive(fault), Place::default());
+            self.problem(fault, Place::default());
         }
         if !self.catalog.directory.is_empty() {
             let directory = self.catalog.directory.clone();
-            self.problem(ProblemKind::InDirectory { directory }, Place::default());
+            self.problem(LayoutProblem::InDirectory { directory }, Place::default());
         }
     }
 
@@ -248,7 +248,7 @@ impl Walk {
             Lookup::Missing => {}
             Lookup::Circle => {
                 let path = key.0.clone();
-                trouble = Some(ProblemKind::LinkCircle { path });
+                trouble = Some(LayoutProblem::LinkCircle { path });
             }
             Lookup::Found(found) => {
                 if let Some(via) = found.via {
@@ -293,12 +293,12 @@ impl Walk {
     }
 
     /// containerd passes over links but for those of Docker's old layout.
-    fn link_trouble(&self, via: Via, path: &[u8], target: &[u8]) -> Option<ProblemKind> {
+    fn link_trouble(&self, via: Via, path: &[u8], target: &[u8]) -> Option<LayoutProblem> {
         let is_docker = matches!(self.catalog.format, Format::Docker | Format::DockerLegacy);
         if self.catalog.tar.is_none() || (via == Via::Symlink && is_docker) {
             return None;
         }
-        Some(ProblemKind::BlobIsLink {
+        Some(LayoutProblem::BlobIsLink {
             path: path.to_vec(),
             target: target.to_vec(),
             via,
@@ -309,7 +309,7 @@ impl Walk {
     pub(super) fn link(&mut self, link: NewLink, target: Target) -> Option<LinkId> {
         if self.catalog.links.len() >= LINKS_LIMIT {
             if !std::mem::replace(&mut self.is_full, true) {
-                self.problem(ProblemKind::TooManyLinks, Place::of(link.from));
+                self.problem(LayoutProblem::TooManyLinks, Place::of(link.from));
             }
             return None;
         }
@@ -338,11 +338,11 @@ impl Walk {
         let content = self.catalog.node(id).content.clone()?;
         let size = content.len();
         if size > json::SIZE_LIMIT {
-            self.problem(ProblemKind::DocumentTooLarge { size }, Place::of(id));
+            self.problem(DocumentProblem::DocumentTooLarge { size }, Place::of(id));
             return None;
         }
         if size > self.bytes_left {
-            self.problem(ProblemKind::DocumentsTooLarge { size }, Place::of(id));
+            self.problem(DocumentProblem::DocumentsTooLarge { size }, Place::of(id));
             return None;
         }
         self.bytes_left -= size;
@@ -358,11 +358,11 @@ impl Walk {
         let document = Document::parse(bytes);
         for fault in document.faults() {
             let place = Place::in_document(id, &document, fault.offset);
-            self.problem(ProblemKind::Json(fault.kind.clone()), place);
+            self.problem(fault.kind.clone(), place);
         }
         if let Some(error) = document.error() {
             let place = Place::in_document(id, &document, Problem::offset_of(error));
-            self.problem(ProblemKind::NotJson(error.clone()), place);
+            self.problem(DocumentProblem::NotJson(error.clone()), place);
         }
         let node = &mut self.catalog.nodes[id.0 as usize];
         node.actual = Some(actual);
@@ -378,200 +378,14 @@ impl Walk {
         Some(Document::parse(bytes))
     }
 
-    fn index(&mut self, id: NodeId, document: &Document, depth: usize) {
-        let Some(root) = document.root() else { return };
-        let Some(manifests) = root.field("manifests") else {
-            return self.other_shape(id, document, depth);
-        };
-        if root.field("layers").is_some() || root.field("config").is_some() {
-            self.problem_at(ProblemKind::TypeConfusion { is_index: true }, id, root);
-        }
-        for (number, descriptor) in manifests.elements().enumerate() {
-            let pointer = format!("/manifests/{number}");
-            let link = NewLink::of(id, pointer, Role::Entry, descriptor);
-            let media = link.media();
-            let kind = match media {
-                Some(Media::Index) => NodeKind::Index,
-                Some(Media::Manifest) => match is_attestation(&link) {
-                    true => NodeKind::Attestation,
-                    false => NodeKind::Manifest,
-                },
-                // A descriptor without a type: what is in the document tells.
-                None => NodeKind::Manifest,
-                Some(_) => NodeKind::Blob,
-            };
-            if kind == NodeKind::Index && depth == DEPTH_LIMIT {
-                let place = Place {
-                    node: Some(id),
-                    pointer: Some(link.pointer),
-                    offset: Some(link.offset),
-                };
-                self.problem(ProblemKind::TooDeep, place);
-                continue;
-            }
-            self.follow(link, kind, depth + 1);
-        }
-    }
-
-    fn manifest(&mut self, id: NodeId, document: &Document, depth: usize) {
-        let Some(root) = document.root() else { return };
-        let (config, layers) = (root.field("config"), root.field("layers"));
-        if config.is_none() && layers.is_none() {
-            return self.other_shape(id, document, depth);
-        }
-        if root.field("manifests").is_some() {
-            self.problem_at(ProblemKind::TypeConfusion { is_index: false }, id, root);
-        }
-        let config = config.map(|config| NewLink::of(id, "/config".to_owned(), Role::Config, config));
-        let is_image = config
-            .as_ref()
-            .is_none_or(|config| matches!(config.media(), Some(Media::Config) | None));
-        let node = &mut self.catalog.nodes[id.0 as usize];
-        if !is_image && node.kind == NodeKind::Manifest {
-            node.kind = NodeKind::Artifact;
-        }
-        let layer_kind = match node.kind {
-            NodeKind::Manifest => NodeKind::Layer,
-            _ => NodeKind::Blob,
-        };
-        if let Some(config) = config {
-            let kind = if is_image {
-                NodeKind::Config
-            } else {
-                NodeKind::Blob
-            };
-            self.follow(config, kind, depth);
-        }
-        for (number, layer) in layers.iter().flat_map(json::Node::elements).enumerate() {
-            let pointer = format!("/layers/{number}");
-            let link = NewLink::of(id, pointer, Role::Layer(number), layer);
-            let kind = match link.media() {
-                Some(Media::Layer(_)) => NodeKind::Layer,
-                _ => layer_kind,
-            };
-            self.follow(link, kind, depth);
-        }
-        if let Some(subject) = root.field("subject") {
-            let link = NewLink::of(id, "/subject".to_owned(), Role::Subject, subject);
-            // What a manifest is about is no part of it: it is followed only if an index names it too.
-            self.follow(link, NodeKind::Blob, depth);
-        }
-    }
-
-    /// A document that has not the members of what it is said to be: read as what it looks like.
-    fn other_shape(&mut self, id: NodeId, document: &Document, depth: usize) {
-        let Some(root) = document.root() else { return };
-        let node = &mut self.catalog.nodes[id.0 as usize];
-        let is_index = root.field("manifests").is_some();
-        let is_manifest = root.field("layers").is_some() || root.field("config").is_some();
-        match (is_index, is_manifest) {
-            (true, false) => node.kind = NodeKind::Index,
-            (false, true) => node.kind = NodeKind::Manifest,
-            // Neither: what is missing, the schema says.
-            _ => return,
-        }
-        let claims_type = node
-            .links_in
-            .iter()
-            .any(|&link| self.catalog.links[link.0 as usize].media_type.is_some());
-        if claims_type || node_is_root(&self.catalog, id) {
-            let kind = ProblemKind::TypeConfusion { is_index: !is_index };
-            self.problem_at(kind, id, root);
-        }
-        match is_index {
-            true if depth > DEPTH_LIMIT => self.problem_at(ProblemKind::TooDeep, id, root),
-            true => self.index(id, document, depth),
-            false => self.manifest(id, document, depth),
-        }
+    /// Lets a document be read that was not there when its node was made.
+    pub(super) fn queue(&mut self, id: NodeId, depth: usize) {
+        self.queue.push_back((id, depth));
     }
 
     /// Whether no more links are taken.
     pub(super) fn is_full(&self) -> bool {
         self.is_full
-    }
-
-    /// Follows a descriptor. Its blob lies where its digest says, or is in the descriptor itself.
-    fn follow(&mut self, link: NewLink, kind: NodeKind, depth: usize) {
-        let class = match kind {
-            NodeKind::Index | NodeKind::Manifest | NodeKind::Attestation | NodeKind::Artifact => {
-                Class::Pointing
-            }
-            NodeKind::Config => Class::Config,
-            NodeKind::Layer => Class::Layer,
-            _ => Class::Blob,
-        };
-        let path = link
-            .digest
-            .as_ref()
-            .and_then(|claim| self.blob_path(claim, class));
-        let path = path.unwrap_or_default().into_bytes();
-        let data = self.data(&link);
-        let urls = link.urls.clone();
-        let target = Target {
-            class,
-            kind,
-            path,
-            depth,
-        };
-        let Some(id) = self.link(link, target) else { return };
-        let to = self.catalog.link(id).to;
-        if self.catalog.node(to).state != State::Missing {
-            return;
-        }
-        if let Some(data) = data {
-            let node = &mut self.catalog.nodes[to.0 as usize];
-            node.content = Some(Content::inline(data));
-            node.state = State::Embedded;
-            if node.kind.is_document() {
-                self.queue.push_back((to, depth));
-            } else if node.kind == NodeKind::Layer {
-                node.packing = node
-                    .content
-                    .as_ref()
-                    .and_then(|content| Packing::of(content).ok());
-            }
-        } else if !urls.is_empty() {
-            self.catalog.nodes[to.0 as usize].state = State::Foreign { urls };
-        }
-    }
-
-    /// Where the blob of a digest lies.
-    fn blob_path(&self, claim: &Claim, class: Class) -> Option<String> {
-        match self.catalog.format {
-            Format::Dir => {
-                let (_, encoded) = claim.parts()?;
-                let suffix = if class == Class::Pointing {
-                    ".manifest.json"
-                } else {
-                    ""
-                };
-                Some(format!("{encoded}{suffix}"))
-            }
-            _ => claim.path(),
-        }
-    }
-
-    /// The bytes that a descriptor holds itself, if they are those that it describes.
-    fn data(&mut self, link: &NewLink) -> Option<Vec<u8>> {
-        let reason = match link.data.clone()? {
-            Err(reason) => format!("this is no base64: {reason}"),
-            Ok(data) => {
-                let (size, digest) = (data.len() as u64, Digest::of(&data));
-                let claimed = link.digest.as_ref().and_then(Claim::sha256);
-                match (link.size == Some(size), claimed == Some(digest)) {
-                    (true, true) => return Some(data),
-                    (false, _) => format!("there are {size} bytes"),
-                    (_, false) => format!("their digest is {digest}"),
-                }
-            }
-        };
-        let place = Place {
-            node: Some(link.from),
-            pointer: Some(format!("{}/data", link.pointer)),
-            offset: Some(link.offset),
-        };
-        self.problem(ProblemKind::Data { reason }, place);
-        None
     }
 
     /// Compares what links claim with what is there.
@@ -582,12 +396,12 @@ impl Walk {
             let place = Place::of_link(link);
             let mut found = Vec::new();
             match &node.state {
-                State::Missing if link.role != Role::Subject => found.push(ProblemKind::Missing {
+                State::Missing if link.role != Role::Subject => found.push(BlobProblem::Missing {
                     path: node.path.clone(),
                     role: link.role,
                 }),
-                State::Foreign { urls } => found.push(ProblemKind::Foreign { urls: urls.clone() }),
-                State::Unreadable { reason } => found.push(ProblemKind::Unreadable {
+                State::Foreign { urls } => found.push(BlobProblem::Foreign { urls: urls.clone() }),
+                State::Unreadable { reason } => found.push(BlobProblem::Unreadable {
                     reason: reason.clone(),
                 }),
                 _ => {}
@@ -595,121 +409,17 @@ impl Walk {
             if let (Some(claimed), Some(actual)) = (link.size, node.size())
                 && claimed != actual
             {
-                found.push(ProblemKind::Size { claimed, actual });
+                found.push(BlobProblem::Size { claimed, actual });
             }
             if let (Some(claimed), Some(actual)) = (&link.digest, node.actual)
                 && claimed.sha256().is_some_and(|claimed| claimed != actual)
             {
                 let claimed = claimed.clone();
-                found.push(ProblemKind::Digest { claimed, actual });
+                found.push(BlobProblem::Digest { claimed, actual });
             }
             for kind in found {
                 self.problem(kind, place.clone());
             }
         }
     }
-}
-
-fn node_is_root(catalog: &Catalog, id: NodeId) -> bool {
-    catalog.roots.contains(&id)
-}
-
-/// Whether a descriptor says that its manifest is no image, but tells of one (BuildKit's attestation storage).
-fn is_attestation(link: &NewLink) -> bool {
-    let mut annotations = link.annotations.iter();
-    annotations.any(|(key, value)| key == media::REFERENCE_TYPE && value == "attestation-manifest")
-}
-
-/// A descriptor as it was read.
-pub(super) struct NewLink {
-    pub(super) from: NodeId,
-    pub(super) pointer: String,
-    pub(super) offset: u64,
-    pub(super) role: Role,
-    pub(super) media_type: Option<String>,
-    pub(super) digest: Option<Claim>,
-    pub(super) size: Option<u64>,
-    pub(super) platform: Option<Platform>,
-    pub(super) artifact_type: Option<String>,
-    pub(super) annotations: Vec<(String, String)>,
-    urls: Vec<String>,
-    /// The bytes themselves, or what is wrong with them.
-    data: Option<Result<Vec<u8>, &'static str>>,
-}
-
-impl NewLink {
-    /// A path in Docker's list.
-    pub(super) fn path(
-        from: NodeId,
-        pointer: String,
-        value: json::Node<'_>,
-        role: Role,
-        digest: Option<Claim>,
-    ) -> Self {
-        Self {
-            from,
-            pointer,
-            offset: value.span().start as u64,
-            role,
-            media_type: None,
-            digest,
-            size: None,
-            platform: None,
-            artifact_type: None,
-            annotations: Vec::new(),
-            urls: Vec::new(),
-            data: None,
-        }
-    }
-
-    fn of(from: NodeId, pointer: String, role: Role, descriptor: json::Node<'_>) -> Self {
-        let text = |node: json::Node<'_>, name: &str| {
-            let value = node.field(name)?;
-            value.as_str().map(|text| text.into_owned())
-        };
-        let annotations = descriptor.field("annotations");
-        let annotations = annotations.iter().flat_map(|annotations| annotations.children());
-        let annotations = annotations.filter_map(|value| Some((value.key()?, value.as_str()?)));
-        let platform = descriptor.field("platform").and_then(|platform| {
-            Some(Platform {
-                os: text(platform, "os")?,
-                architecture: text(platform, "architecture")?,
-                variant: text(platform, "variant").filter(|variant| !variant.is_empty()),
-            })
-        });
-        let urls = descriptor.field("urls");
-        let urls = urls.iter().flat_map(|urls| urls.elements());
-        Self {
-            from,
-            pointer,
-            offset: descriptor.span().start as u64,
-            role,
-            media_type: text(descriptor, "mediaType").filter(|text| !text.is_empty()),
-            digest: text(descriptor, "digest").map(Claim::new),
-            size: descriptor.field("size").and_then(|size| size.as_u64()),
-            platform,
-            artifact_type: text(descriptor, "artifactType"),
-            annotations: annotations
-                .map(|(key, value)| (key.into_owned(), value.into_owned()))
-                .collect(),
-            urls: urls
-                .filter_map(|url| url.as_str())
-                .map(|url| url.into_owned())
-                .collect(),
-            data: text(descriptor, "data").map(|text| crate::base64::decode(&text)),
-        }
-    }
-
-    fn media(&self) -> Option<Media> {
-        self.media_type.as_deref().map(Media::of)
-    }
-}
-
-/// A text at a member of an object.
-pub(super) fn text_of(object: json::Node<'_>, name: &str) -> Option<String> {
-    let value = object.field(name)?;
-    (value.kind() == Kind::String)
-        .then(|| value.as_str())
-        .flatten()
-        .map(|text| text.into_owned())
 }

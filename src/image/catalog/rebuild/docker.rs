@@ -8,7 +8,7 @@ use super::{Body, ImageDocuments, LayerSlot, NewLayer, Output, Rebuild, RebuildE
 use crate::compress::inflate::Packing;
 use crate::digest::Digest;
 use crate::image::archive::Document;
-use crate::image::catalog::walk::text_of;
+use crate::image::catalog::link::text_of;
 use crate::image::catalog::{Claim, Format, LinkId, NodeId, NodeKind};
 use crate::image::config::{Platform, Settings};
 use crate::image::json::{self, Edits, Item, Node, Value};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::set_texts;
-use crate::image::catalog::walk::text_of;
+use crate::image::catalog::link::text_of;
 use crate::image::config::{Platform, Settings};
 use crate::image::json::{Edits, Kind, Node, Value};
 
