@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::check::{Checking, Finding, Fix, LayerInput, Report, StackCheck};
 use crate::image::catalog::verify::{self, LayerFacts};
-use crate::image::catalog::{NodeId, Problem, ProblemKind};
+use crate::image::catalog::{NodeId, Problem};
 use crate::layer::{Compression, Layer, ReadError};
 use crate::text::escape;
 
@@ -112,14 +112,21 @@ impl Workbench {
         let is_same = self.layers_check.as_ref().is_some_and(|check| {
             check.image == image.id
                 && check.layers.len() == image.layers.len()
-                && check.layers.iter().zip(&image.layers).all(|(was, is)| was.is_same(&is.layer))
+                && check
+                    .layers
+                    .iter()
+                    .zip(&image.layers)
+                    .all(|(was, is)| was.is_same(&is.layer))
         });
         if !is_same {
             let inputs = image.layers.iter().map(|layer| self.input(layer)).collect();
             self.layers_check = Some(LayersCheck {
                 image: image.id,
                 layers: image.layers.iter().map(|layer| layer.layer.clone()).collect(),
-                work: Work::Checking(Box::new(StackCheck::new(inputs)), CheckProgress { done: 0, total: 1 }),
+                work: Work::Checking(
+                    Box::new(StackCheck::new(inputs)),
+                    CheckProgress { done: 0, total: 1 },
+                ),
             });
         }
         let check = self.layers_check.as_mut().expect("it was just made");
@@ -132,17 +139,31 @@ impl Workbench {
         match &check.work {
             Work::Checking(_, progress) => view.progress = Some(*progress),
             Work::Done(report) => {
-                let found = report.findings.iter().map(|finding| layer_finding(&image, finding));
+                let found = report
+                    .findings
+                    .iter()
+                    .map(|finding| layer_finding(&image, finding));
                 view.findings.extend(found);
-                view.more = report.more.iter().map(|(check, count)| (check.id(), *count)).collect();
+                view.more = report
+                    .more
+                    .iter()
+                    .map(|(check, count)| (check.id(), *count))
+                    .collect();
             }
         }
         Ok(view)
     }
 
     fn input(&self, layer: &LayerState) -> LayerInput {
-        let blob = self.blobs.known(layer.id).filter(|blob| blob.compression != Compression::None);
-        let packed = layer.layer.origin().filter(|_| is_reused(layer)).map(|origin| origin.blob().len());
+        let blob = self
+            .blobs
+            .known(layer.id)
+            .filter(|blob| blob.compression != Compression::None);
+        let packed = layer
+            .layer
+            .origin()
+            .filter(|_| is_reused(layer))
+            .map(|origin| origin.blob().len());
         LayerInput {
             tar: tar_of(&layer.layer),
             packed: packed.or_else(|| blob.map(|blob| blob.size)),
@@ -157,15 +178,22 @@ impl Workbench {
         let (catalog, entry) = (&opened.catalog, opened.entry());
         let mut own: BTreeSet<NodeId> = entry.manifest.into_iter().chain(entry.config).collect();
         own.extend(entry.layers.iter().map(|layer| layer.node));
-        let others = catalog.images.iter().enumerate().filter(|(number, _)| *number != opened.number);
+        let others = catalog
+            .images
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| *number != opened.number);
         let others = others.flat_map(|(_, other)| {
             let layers = other.layers.iter().map(|layer| layer.node);
             other.manifest.into_iter().chain(other.config).chain(layers)
         });
         let others: BTreeSet<NodeId> = others.filter(|node| !own.contains(node)).collect();
         let problems = catalog.problems.iter();
-        let problems = problems.filter(|problem| problem.place.node.is_none_or(|node| !others.contains(&node)));
-        let mut findings: Vec<_> = problems.map(|problem| document_finding(image, problem, None)).collect();
+        let problems =
+            problems.filter(|problem| problem.place.node.is_none_or(|node| !others.contains(&node)));
+        let mut findings: Vec<_> = problems
+            .map(|problem| document_finding(image, problem, None))
+            .collect();
         for layer in &image.layers {
             let came = layer.came.as_ref();
             let here = came.filter(|came| (came.archive, came.image) == (opened.archive, opened.number));
@@ -174,7 +202,11 @@ impl Workbench {
             };
             if let Some(facts) = self.facts(layer) {
                 let found = verify::layer(catalog, entry.layers[came.layer].node, &facts);
-                findings.extend(found.iter().map(|problem| document_finding(image, problem, Some(layer.id))));
+                findings.extend(
+                    found
+                        .iter()
+                        .map(|problem| document_finding(image, problem, Some(layer.id))),
+                );
             }
         }
         findings
@@ -203,11 +235,13 @@ fn document_finding(image: &ImageState, problem: &Problem, layer: Option<LayerId
     let entry = image.opened.as_ref().map(|opened| opened.entry());
     let layer_of = |node: NodeId| {
         let number = entry?.layers.iter().position(|layer| layer.node == node)?;
-        let is_it = |layer: &&std::sync::Arc<LayerState>| layer.came.as_ref().is_some_and(|came| came.layer == number);
+        let is_it = |layer: &&std::sync::Arc<LayerState>| {
+            layer.came.as_ref().is_some_and(|came| came.layer == number)
+        };
         image.layers.iter().find(is_it).map(|layer| layer.id)
     };
     let layer = layer.or_else(|| problem.place.node.and_then(layer_of));
-    let can_be_named = matches!(problem.kind, ProblemKind::Digest { .. } | ProblemKind::DiffId { .. });
+    let can_be_named = matches!(problem.id(), "digest_mismatch" | "diff_id_mismatch");
     CheckFinding {
         id: problem.id(),
         severity: problem.severity().name(),
@@ -266,7 +300,10 @@ fn absolute(path: &[u8]) -> String {
 /// A fix as an action of the session. None for a layer that cannot be edited.
 fn fix_of(image: &ImageState, fix: &Fix) -> Option<CheckFix> {
     let layer_at = |number: usize| {
-        let layer = image.layers.get(number).filter(|layer| layer.layer.check_whole().is_ok());
+        let layer = image
+            .layers
+            .get(number)
+            .filter(|layer| layer.layer.check_whole().is_ok());
         layer.map(|layer| layer.id)
     };
     let (label, action) = match fix {
@@ -280,7 +317,10 @@ fn fix_of(image: &ImageState, fix: &Fix) -> Option<CheckFix> {
             let parsed = crate::tree::TreePath::parse(&path).ok()?;
             let tree = image.layers.iter().find(|state| state.id == layer)?.layer.tree();
             match tree.is_whiteout(&parsed) {
-                true => ("Take the deletion out of the layer", Action::ClearWhiteout { layer, path }),
+                true => (
+                    "Take the deletion out of the layer",
+                    Action::ClearWhiteout { layer, path },
+                ),
                 false if tree.lookup(&parsed).is_some() => {
                     ("Take it out of the layer", Action::Delete { layer, path })
                 }

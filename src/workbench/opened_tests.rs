@@ -323,13 +323,18 @@ fn what_does_not_fit_is_found_and_mended() {
     // Another blob under the name of the upper layer's.
     let layer = workbench.state().layer(21).unwrap().clone();
     let blob = layer.layer.origin().unwrap().blob().read_all(1 << 20).unwrap();
-    let at = archive.windows(blob.len()).position(|window| window == blob).unwrap();
+    let at = archive
+        .windows(blob.len())
+        .position(|window| window == blob)
+        .unwrap();
     let mut broken = archive;
     broken[at + 9] ^= 1;
     let mut workbench = open(broken);
     finish(&mut workbench);
     let found = checked(&mut workbench, 10);
-    let finding = found.iter().find(|finding| finding.place.layer == Some(21) && finding.fix.is_some());
+    let finding = found
+        .iter()
+        .find(|finding| finding.place.layer == Some(21) && finding.fix.is_some());
     let finding = finding.unwrap_or_else(|| panic!("{found:?}"));
     assert!(errors(&found).contains(&finding.id), "{found:?}");
     let fix = finding.fix.clone().unwrap();
