@@ -323,7 +323,7 @@ pub struct Catalog {
     pub packing: Packing,
     /// The directory in it that everything lies in, with a slash at the end; empty as a rule.
     pub directory: Vec<u8>,
-    /// Its files, by their paths in that directory.
+    /// Its files, by their paths in that directory. None of a bare layer.
     pub files: Files,
     /// The archive's tar, unpacked; none for a directory.
     pub tar: Option<Content>,

@@ -122,6 +122,9 @@ fn begin(indexed: Indexed, archive: &Content) -> Walk {
     walk
 }
 
+/// The files by which an image is told.
+const MARKS: [&str; 4] = ["oci-layout", "index.json", "manifest.json", "repositories"];
+
 /// What the files are, and where: the image may lie in a directory that holds all of them.
 fn detect(files: Files) -> (Format, Files, Vec<u8>) {
     let format = format_of(&files);
@@ -129,8 +132,13 @@ fn detect(files: Files) -> (Format, Files, Vec<u8>) {
         return (format, files, Vec::new());
     }
     let directory = files.common_directory();
-    if directory.is_empty() {
-        return (format, files, directory);
+    // Most tars without an image are layers with very many files: these are not copied to be looked at.
+    let has_mark = MARKS.iter().any(|mark| {
+        let path = [&directory[..], mark.as_bytes()].concat();
+        files.get(&path).is_some()
+    });
+    if directory.is_empty() || !has_mark {
+        return (format, files, Vec::new());
     }
     let inner = files.clone().below(&directory);
     match format_of(&inner) {

@@ -13,7 +13,7 @@ use super::{
 use crate::compress::inflate::Packing;
 use crate::content::Content;
 use crate::digest::Digest;
-use crate::image::files::{Files, Lookup, Via};
+use crate::image::files::{Fault, Files, Lookup, Via};
 use crate::image::json::{self, Document};
 
 /// What a blob is put to: the same bytes, named as a manifest and as a layer, are two nodes.
@@ -137,6 +137,7 @@ impl Walk {
         if let Some(directory) = layout {
             self.problem(LayoutProblem::NestedLayouts { directory }, Place::default());
         }
+        self.catalog.files = Files::new();
         let node = self.add_node(Node {
             kind: NodeKind::Layer,
             path: Vec::new(),
@@ -204,8 +205,14 @@ impl Walk {
 
     fn container_problems(&mut self) {
         let (faults, more) = self.catalog.files.faults();
-        let faults = faults.to_vec();
-        self.catalog.more_problems += more;
+        let mut faults = faults.to_vec();
+        match self.catalog.format {
+            // What a layer holds is for those who read layers; here only its end may matter.
+            Format::Layer => {
+                faults.retain(|fault| matches!(fault, Fault::Damaged { .. } | Fault::Entries { .. }))
+            }
+            _ => self.catalog.more_problems += more,
+        }
         for fault in faults {
             self.problem(fault, Place::default());
         }

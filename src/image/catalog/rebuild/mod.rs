@@ -180,7 +180,8 @@ impl<'a> Rebuild<'a> {
         self.removed.insert(image);
     }
 
-    /// The files of the archive with the edits made.
+    /// The files of the archive with the edits made. Of a bare layer that is not edited, only the file
+    /// `layer.tar`: the archive itself.
     pub fn finish(self) -> Result<Rebuilt, RebuildError> {
         if self.edits.is_empty() && self.removed.is_empty() {
             return Ok(self.unchanged());
@@ -195,6 +196,13 @@ impl<'a> Rebuild<'a> {
         let mut out = Output::default();
         for path in self.catalog.files.paths() {
             out.keep(self.catalog, path);
+        }
+        if let (Format::Layer, Some(node)) = (self.catalog.format, self.catalog.nodes.first()) {
+            out.0.extend(
+                node.content
+                    .clone()
+                    .map(|tar| (b"layer.tar".to_vec(), Body::Kept(tar))),
+            );
         }
         let document = |id: NodeId| {
             let document = self.catalog.node(id).document.as_ref()?;

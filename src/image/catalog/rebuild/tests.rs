@@ -362,6 +362,11 @@ fn a_bare_layer_becomes_an_image() {
     let tar = crate::image::files::tests::tar(&[("etc/", b'5', b""), ("etc/x", b'0', b"y")]);
     let catalog = crate::image::catalog::testing::open(tar.clone()).unwrap();
     assert_eq!(catalog.format, Format::Layer);
+    let unchanged = written(&rebuild(&catalog, []), &[]);
+    assert_eq!(
+        unchanged.0,
+        BTreeMap::from([("layer.tar".to_owned(), tar.clone())])
+    );
     let layer = LayerBlob::of_tests(&tar);
     let edit = ImageEdit {
         config: Some(Settings::default().document(&[layer])),
