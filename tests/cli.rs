@@ -11,7 +11,9 @@ use handroll::digest::Digest;
 use handroll::layer::Bytes;
 use handroll::tree::Time;
 use handroll::workbench::{Action, Caller, Export, Operation, Workbench, sample};
-use rig::{ARTICLE_TIME, article, article_diff_id, article_files, handroll, json, ok, program, text, write};
+use rig::{
+    ARTICLE_TIME, article, article_diff_id, article_files, fails, handroll, json, ok, program, text, write,
+};
 use tempfile::TempDir;
 
 /// `handroll build` in a directory, of the layers `base` and `delta`.
@@ -29,15 +31,6 @@ fn files() -> TempDir {
     let directory = TempDir::new().unwrap();
     article_files(directory.path());
     directory
-}
-
-/// Ends with this code, says this on standard error, and prints nothing.
-fn fails(command: &mut Command, code: i32, says: &str) {
-    let output = command.output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{command:?}: {error}");
-    assert!(error.contains(says), "{command:?} should say `{says}`: {error}");
-    assert!(output.stdout.is_empty());
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn open_good(path: &Path) -> Catalog {
         .map(|problem| problem.sentence())
         .collect();
     assert!(errors.is_empty(), "{}: {errors:?}", path.display());
-    let inspection = inspect(&catalog).unwrap();
+    let inspection = inspect(&catalog, &mut |_, _| ()).unwrap();
     assert!(
         inspection.verified(),
         "{}: {:?}",

@@ -161,30 +161,10 @@ fn names_of_other_registries_are_found_too() {
     judges::podman_loads(directory.path(), &archive, name);
 }
 
-/// A base and a delta with everything that a layer can hold, made by the shell.
-fn everything(directory: &Path) {
-    let script = r#"
-        set -e; umask 022; mkdir base delta; cd base
-        mkdir -p keep gone/deep replaced/old links dev 'sp ace' sticky other
-        echo keep > keep/file; echo x > gone/deep/x; echo old > replaced/old/file; echo o > replaced/top
-        echo one > links/a; ln links/a links/b; ln links/a other/c; ln -s a links/s; ln -s /nowhere links/dangling
-        mknod dev/null c 1 3; mknod dev/loop b 7 0; mkfifo dev/pipe
-        echo s > sticky/su; chmod 4755 sticky/su; chmod 1777 sticky; chmod 0 keep/file
-        echo space > 'sp ace/new
-line'; printf x > "$(printf 'byte\377')"; echo f > becomes-dir; mkdir -p becomes-file/d; ln -s keep becomes-real
-        echo long > "$(printf 'n%.0s' $(seq 255))"
-        mkdir -p "$(printf 'd%.0s/' $(seq 90))"; echo deep > "$(printf 'd%.0s/' $(seq 90))file"
-        cd ../delta
-        mkdir -p replaced links becomes-dir becomes-real keep; echo new > replaced/new; echo inner > becomes-dir/inner
-        echo file > becomes-file; chmod 700 keep; echo again > links/a; ln links/a links/z
-    "#;
-    ok(program("sh").args(["-c", script]).current_dir(directory));
-}
-
 #[test]
 fn containerd_and_umoci_unpack_what_was_meant() {
     let directory = TempDir::new().unwrap();
-    everything(directory.path());
+    rig::everything(directory.path());
     let options = [
         "--whiteout",
         "/gone",

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use handroll::image::ConfigField;
 use handroll::image::created;
-use handroll::image::{ConfigField, Platform};
 
 use super::Failure;
+use super::open::platform_of;
 
 /// Build an image from layers, bottom first
 #[derive(Args, Debug)]
@@ -227,20 +228,6 @@ fn decimal(text: &str) -> Option<u32> {
     text.bytes()
         .all(|b| b.is_ascii_digit())
         .then(|| text.parse().ok())?
-}
-
-fn platform_of(text: &str) -> Result<Platform, Failure> {
-    let mut parts = text.split('/').map(str::to_owned);
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(os), Some(architecture), variant, None) => Ok(Platform {
-            os,
-            architecture,
-            variant,
-        }),
-        _ => Err(Failure::Usage(format!(
-            "--platform {text}: expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/amd64"
-        ))),
-    }
 }
 
 /// Arguments given one by one, or all as a JSON list as a Dockerfile has it.

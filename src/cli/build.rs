@@ -120,9 +120,9 @@ impl Report {
 
     fn describe(&self) -> String {
         let mut text = format!("{} for {}\n", self.name, self.platform);
-        for (index, layer) in self.layers.iter().enumerate() {
+        for (number, layer) in (1..).zip(&self.layers) {
             text += &format!(
-                "layer {index}   {} ({} bytes)\n  diff id {}\n",
+                "layer {number}   {} ({} bytes)\n  diff id {}\n",
                 layer.digest, layer.size, layer.diff_id
             );
         }

@@ -3,10 +3,17 @@
 mod args;
 mod assemble;
 mod build;
+mod cat;
 mod inspect;
 mod layer_args;
+mod ls;
 mod open;
 mod output;
+mod place;
+mod progress;
+mod row;
+mod session;
+mod why;
 
 use std::process::ExitCode;
 
@@ -27,6 +34,9 @@ struct Cli {
 enum Command {
     Build(Box<args::BuildArgs>),
     Inspect(inspect::InspectArgs),
+    Ls(ls::LsArgs),
+    Cat(cat::CatArgs),
+    Why(why::WhyArgs),
 }
 
 /// How a command ended, when it did not simply succeed.
@@ -77,5 +87,8 @@ fn run(matches: &ArgMatches) -> Result<Verdict, Failure> {
     match cli.command {
         Command::Build(arguments) => build::run(&arguments, layer_args::collect(matches)?),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Ls(arguments) => ls::run(&arguments),
+        Command::Cat(arguments) => cat::run(&arguments),
+        Command::Why(arguments) => why::run(&arguments),
     }
 }

@@ -154,13 +154,20 @@ fn is_empty(path: &Path) -> io::Result<bool> {
     Ok(fs::read_dir(path)?.next().is_none())
 }
 
-/// Prints to standard output. A reader that has gone away wanted no more: that is no failure.
-pub fn print(text: &str) -> Result<(), super::Failure> {
-    match io::stdout()
-        .write_all(text.as_bytes())
-        .and_then(|()| io::stdout().flush())
-    {
+/// Writes to standard output. A reader that has gone away wanted no more: that is no failure.
+pub fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), super::Failure> {
+    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(super::Failure::work(error)),
-        _ => Ok(()),
+        _ => {
+            // What a failed write left in the buffer would be tried again.
+            drop(out.into_parts());
+            Ok(())
+        }
     }
+}
+
+/// Prints a text.
+pub fn print(text: &str) -> Result<(), super::Failure> {
+    stdout(|out| out.write_all(text.as_bytes()))
 }

@@ -1,7 +1,7 @@
 //! What an image from outside says of itself, and whether it is true: the catalog with every layer read, its
 //! digest and its DiffID computed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::catalog::verify::{self, LayerFacts};
 use super::catalog::{Catalog, ImageEntry, LayerEntry, NodeId, Problem, Severity, State};
 use super::manifest::{LAYER_GZIP, LAYER_TAR, LAYER_ZSTD};
-use crate::compress::inflate::{InflateError, LIMIT, Packing, for_each_inflated};
+use crate::compress::inflate::{Inflate, InflateError, LIMIT, Packing};
 use crate::content::{Content, ContentError};
 use crate::digest::{Digest, Hasher};
 use crate::text::escape;
@@ -90,17 +90,23 @@ impl Inspection {
     }
 }
 
-/// Reads all layers, each once, and says what does not fit.
-pub fn inspect(catalog: &Catalog) -> Result<Inspection, ContentError> {
+/// Reads all layers, each once, and says what does not fit. `progress` is told, now and then, how many bytes are
+/// passed and how many there are.
+pub fn inspect(catalog: &Catalog, progress: &mut dyn FnMut(u64, u64)) -> Result<Inspection, ContentError> {
+    let layers = catalog.images.iter().flat_map(|image| &image.layers);
+    let layers: BTreeSet<NodeId> = layers.map(|layer| layer.node).collect();
+    let contents = layers
+        .iter()
+        .filter_map(|&node| Some((node, catalog.node(node).content.as_ref()?)));
+    let total = contents.clone().map(|(_, content)| content.len()).sum();
     let mut facts = BTreeMap::new();
     let mut problems = catalog.problems.clone();
-    for layer in catalog.images.iter().flat_map(|image| &image.layers) {
-        let content = catalog.node(layer.node).content.as_ref();
-        if let (Some(content), false) = (content, facts.contains_key(&layer.node)) {
-            let seen = look(content)?;
-            problems.extend(verify::layer(catalog, layer.node, &seen));
-            facts.insert(layer.node, seen);
-        }
+    let mut done = 0;
+    for (node, content) in contents {
+        let seen = look(content, &mut |passed| progress(done + passed, total))?;
+        done += content.len();
+        problems.extend(verify::layer(catalog, node, &seen));
+        facts.insert(node, seen);
     }
     let images = catalog.images.iter();
     Ok(Inspection {
@@ -115,22 +121,33 @@ pub fn inspect(catalog: &Catalog) -> Result<Inspection, ContentError> {
     })
 }
 
-/// What a blob's bytes give.
-fn look(content: &Content) -> Result<LayerFacts, ContentError> {
-    let digest = content.digest()?;
+/// What a blob's bytes give. `passed` is told how many of them were passed.
+fn look(content: &Content, passed: &mut dyn FnMut(u64)) -> Result<LayerFacts, ContentError> {
+    let mut hasher = Hasher::new();
     if Packing::of(content)? == Packing::Plain {
+        let mut done = 0;
+        content.for_each_window(|bytes| {
+            hasher.update(bytes);
+            done += bytes.len() as u64;
+            passed(done);
+        })?;
+        let digest = hasher.finish();
         let diff_id = Ok(digest);
         return Ok(LayerFacts { digest, diff_id });
     }
-    let mut hasher = Hasher::new();
-    let inflated = for_each_inflated(content, LIMIT, |bytes| {
+    let digest = content.digest()?;
+    let mut inflate = Inflate::new(content, LIMIT)?;
+    let mut hash = |bytes: &[u8]| {
         hasher.update(bytes);
         Ok(())
-    });
-    let diff_id = match inflated {
-        Ok(()) => Ok(hasher.finish()),
-        Err(InflateError::Content(error)) => return Err(error),
-        Err(error) => Err(error.to_string()),
+    };
+    let diff_id = loop {
+        match inflate.step(&mut hash) {
+            Ok(true) => passed(inflate.offset()),
+            Ok(false) => break Ok(hasher.finish()),
+            Err(InflateError::Content(error)) => return Err(error),
+            Err(error) => break Err(error.to_string()),
+        }
     };
     Ok(LayerFacts { digest, diff_id })
 }

@@ -12,7 +12,7 @@ pub mod media;
 pub mod catalog;
 pub mod inspect;
 pub mod elf;
-mod root;
+pub mod root;
 pub mod preflight;
 
 pub use archive::{Archive, Documents, LayerBlob, Part};

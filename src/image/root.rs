@@ -6,6 +6,7 @@ use crate::text::escape;
 
 /// The kernel's limit for links on the way to one file (path_resolution(7)).
 const MAX_LINKS: usize = 40;
+
 /// What stands at a path of the merged view.
 #[derive(Debug, Clone)]
 pub enum RootKind {
@@ -41,7 +42,7 @@ pub trait Root {
 
 /// Why a path leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Dead {
+pub enum Dead {
     /// Nothing has this name.
     Missing(Vec<u8>),
     /// Something on the way is no directory.
@@ -52,7 +53,7 @@ pub(super) enum Dead {
 
 impl Dead {
     /// The reason, to follow a colon.
-    pub(super) fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         match self {
             Self::Missing(path) => format!("there is no {}", escape(path)),
             Self::NotDirectory(path) => format!("{} is not a directory", escape(path)),
@@ -63,7 +64,7 @@ impl Dead {
 
 /// Follows `path` through the merged view as the kernel would inside a container: links are followed from the
 /// image's own root, and `..` of the root is the root.
-pub(super) fn resolve(root: &dyn Root, path: &[u8]) -> Result<(Vec<u8>, RootEntry), Dead> {
+pub fn resolve(root: &dyn Root, path: &[u8]) -> Result<(Vec<u8>, RootEntry), Dead> {
     let directory = RootEntry {
         kind: RootKind::Directory,
         mode: 0o755,

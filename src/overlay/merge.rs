@@ -222,7 +222,7 @@ impl<'a> Stack<'a> {
     }
 }
 
-fn changes_between(lower: &Inode, upper: &Inode, limit: u64) -> Vec<Change> {
+pub(super) fn changes_between(lower: &Inode, upper: &Inode, limit: u64) -> Vec<Change> {
     let mut changes = Vec::new();
     match (&lower.node, &upper.node) {
         (Node::Directory(_), Node::Directory(_)) | (Node::Fifo, Node::Fifo) => {}
@@ -281,12 +281,12 @@ fn equal_up_to(a: &Content, b: &Content, limit: u64) -> Result<bool, ContentErro
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::tree::Metadata;
 
     /// A tree of words: `dir/`, `file`, `-whiteout`, `dir/!` for an opaque directory.
-    fn tree(words: &str) -> Tree {
+    pub fn tree(words: &str) -> Tree {
         let mut tree = Tree::new(Metadata::default(), 0);
         for word in words.split_whitespace() {
             let path = |text: &str| TreePath::from_bytes(text.as_bytes()).unwrap();

@@ -1,7 +1,12 @@
 //! How layers look when they are stacked. Knows layers' trees; nothing of images or of who looks.
 
+mod listing;
 mod merge;
 #[cfg(test)]
 pub(crate) mod naive;
+mod root;
+mod story;
 
+pub use listing::Listing;
 pub use merge::{Change, Spot, SpotEntry, Stack, StackCell};
+pub use story::{Chapter, Deed, Hiding};

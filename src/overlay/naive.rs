@@ -95,7 +95,7 @@ pub fn merged_listing(trees: &[Tree]) -> Vec<String> {
     shown.collect()
 }
 
-fn random_path(random: &mut Random) -> TreePath {
+pub fn random_path(random: &mut Random) -> TreePath {
     let names = ["a", "b", "b.c", "d"];
     let depth = 1 + random.below(4);
     let text: String = (0..depth).map(|_| format!("/{}", random.pick(&names))).collect();

@@ -135,6 +135,18 @@ impl Workbench {
         Ok(files.collect())
     }
 
+    /// The files of an opened archive, with what was changed, for a host that writes a directory: `only` this
+    /// image, or all that are left. No path leads out of the directory.
+    pub fn archive_layout(
+        &self,
+        archive: ArchiveId,
+        only: Option<ImageId>,
+    ) -> Result<Vec<(String, Exported)>, WorkbenchError> {
+        let files = self.archive_files(archive, only)?.into_iter();
+        let text = |path: Vec<u8>| String::from_utf8_lossy(&path).into_owned();
+        Ok(files.map(|(path, parts)| (text(path), parts)).collect())
+    }
+
     fn export_archive(&self, archive: ArchiveId, only: Option<ImageId>) -> Result<Exported, WorkbenchError> {
         let mut parts = Exported::new();
         let mut size = 0;
@@ -187,12 +199,7 @@ impl Workbench {
     pub fn export_layout(&self, image: ImageId) -> Result<Vec<(String, Exported)>, WorkbenchError> {
         let image = self.state.image(image)?;
         if let Some(opened) = &image.opened {
-            let files = self.archive_files(opened.archive, Some(image.id))?;
-            let text = |path: Vec<u8>| String::from_utf8_lossy(&path).into_owned();
-            return Ok(files
-                .into_iter()
-                .map(|(path, parts)| (text(path), parts))
-                .collect());
+            return self.archive_layout(opened.archive, Some(image.id));
         }
         let (documents, layers) = self.documents(image).ok_or_else(|| self.busy_layer(image))?;
         let files = [

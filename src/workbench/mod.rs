@@ -288,6 +288,18 @@ impl Workbench {
         self.open_ahead = None;
     }
 
+    /// Goes on with the hashes of what has been read, and reads nothing. Returns whether there may be more.
+    pub fn hash(&mut self, budget: u64) -> bool {
+        self.blobs.step(budget)
+    }
+
+    /// Takes an archive that the host opened itself for what the operation that asks for `from` will open: a
+    /// directory whose links only the host can list.
+    pub fn opened_ahead(&mut self, from: ArchiveFiles, catalog: Arc<Catalog>) {
+        let work = OpenWork::Done(catalog);
+        self.open_ahead = Some(OpenAhead { from, work });
+    }
+
     /// Opens an archive ahead of the operation that asks for it, for about as long as `budget` bytes take to be
     /// inflated. Another archive takes the place of the one before.
     pub fn open_ahead(&mut self, from: &ArchiveFiles, budget: u64) -> Result<OpeningAhead, WorkbenchError> {

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::digest::{Digest, chain_id};
-use crate::image::preflight::{Finding, Root, RootEntry, RootKind, preflight};
+use crate::image::preflight::{Finding, preflight};
 use crate::layer::{Form, Format};
-use crate::overlay::{SpotEntry, Stack};
-use crate::tree::{Node, TreePath};
+use crate::overlay::SpotEntry;
+use crate::tree::TreePath;
 
 use super::Workbench;
 use super::blobs::BlobState;
@@ -154,7 +154,7 @@ impl Workbench {
             }
             Query::Preflight { image } => {
                 let image = self.state.image(*image)?;
-                Answer::Preflight(preflight(&image.settings, &MergedRoot(stack_of(image))))
+                Answer::Preflight(preflight(&image.settings, &stack_of(image)))
             }
             Query::Journal => {
                 let (labels, done) = self.journal.labels();
@@ -344,26 +344,4 @@ fn find(image: &ImageState, text: &str, limit: usize) -> Vec<Found> {
         found.visible = cell.is_some_and(|cell| cell.hidden_by.is_none());
     }
     found
-}
-
-/// The merged view, for the preflight.
-struct MergedRoot<'a>(Stack<'a>);
-
-impl Root for MergedRoot<'_> {
-    fn lookup(&self, path: &[u8]) -> Option<RootEntry> {
-        let inode = self.0.lookup(&TreePath::from_bytes(path).ok()?)?;
-        let kind = match &inode.node {
-            Node::Directory(_) => RootKind::Directory,
-            Node::File(content) => RootKind::File(content.clone()),
-            Node::Symlink(target) => RootKind::Symlink(target.to_vec()),
-            _ => RootKind::Other,
-        };
-        let metadata = &inode.metadata;
-        Some(RootEntry {
-            kind,
-            mode: metadata.mode.into(),
-            uid: metadata.uid,
-            gid: metadata.gid,
-        })
-    }
 }

@@ -54,6 +54,15 @@ pub fn json(command: &mut Command) -> Value {
     serde_json::from_slice(&ok(command).stdout).expect("prints JSON")
 }
 
+/// Ends with this code, says this on standard error, and prints nothing.
+pub fn fails(command: &mut Command, code: i32, says: &str) {
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {error}");
+    assert!(error.contains(says), "{command:?} should say `{says}`: {error}");
+    assert!(output.stdout.is_empty());
+}
+
 /// Writes a file and the directories above it.
 pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
     let path = path.as_ref();
@@ -87,4 +96,24 @@ pub fn article_diff_id(directory: &Path) -> String {
         sha256sum | cut -d' ' -f1"#;
     let sum = text(program("sh").args(["-c", script, "sh"]).arg(directory));
     format!("sha256:{}", sum.trim())
+}
+
+/// A base and a delta with everything that a layer can hold, made by the shell.
+pub fn everything(directory: &Path) {
+    let script = r#"
+        set -e; umask 022; mkdir base delta; cd base
+        mkdir -p keep gone/deep replaced/old links dev 'sp ace' sticky other
+        echo keep > keep/file; echo x > gone/deep/x; echo old > replaced/old/file; echo o > replaced/top
+        echo one > links/a; ln links/a links/b; ln links/a other/c; ln -s a links/s; ln -s /nowhere links/dangling
+        mknod dev/null c 1 3; mknod dev/loop b 7 0; mkfifo dev/pipe
+        echo s > sticky/su; chmod 4755 sticky/su; chmod 1777 sticky; chmod 0 keep/file
+        echo space > 'sp ace/new
+line'; printf x > "$(printf 'byte\377')"; echo f > becomes-dir; mkdir -p becomes-file/d; ln -s keep becomes-real
+        echo long > "$(printf 'n%.0s' $(seq 255))"
+        mkdir -p "$(printf 'd%.0s/' $(seq 90))"; echo deep > "$(printf 'd%.0s/' $(seq 90))file"
+        cd ../delta
+        mkdir -p replaced links becomes-dir becomes-real keep; echo new > replaced/new; echo inner > becomes-dir/inner
+        echo file > becomes-file; chmod 700 keep; echo again > links/a; ln links/a links/z
+    "#;
+    ok(program("sh").args(["-c", script]).current_dir(directory));
 }
