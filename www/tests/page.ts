@@ -71,3 +71,47 @@ export async function make(
   if (target) await form.getByLabel(target.label).fill(target.value);
   await form.getByRole('button', { name: /Make|Mark/ }).click();
 }
+
+export interface Picked {
+  name: string;
+  buffer: Buffer;
+}
+
+/** Drops files on the page, or on a place in it. */
+export async function drop(page: Page, files: Picked[], onto = page.locator('body')): Promise<void> {
+  const data = files.map(({ name, buffer }) => ({ name, base64: buffer.toString('base64') }));
+  await onto.evaluate(async (element, list) => {
+    const transfer = new DataTransfer();
+    for (const { name, base64 } of list) {
+      transfer.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name));
+    }
+    const event = { bubbles: true, cancelable: true, dataTransfer: transfer };
+    element.dispatchEvent(new DragEvent('dragover', event));
+    element.dispatchEvent(new DragEvent('drop', event));
+  }, data);
+}
+
+/** Opens an archive, and waits until all of it is read. */
+export async function openArchive(page: Page, name: string, buffer: Buffer): Promise<void> {
+  await drop(page, [{ name, buffer }]);
+  await expect(page.getByRole('status').filter({ hasText: `${name} is ` })).toBeVisible();
+  await settled(page);
+}
+
+/** Takes the layer at a letter in hand. */
+export async function take(page: Page, letter: string): Promise<void> {
+  await page
+    .getByRole('group', { name: new RegExp(`^Layer ${letter},`) })
+    .getByRole('button')
+    .first()
+    .click();
+}
+
+export function archiveCard(page: Page): Locator {
+  return page.getByRole('region', { name: 'The archive' });
+}
+
+/** No part of the page is wider than the page. */
+export async function fits(page: Page): Promise<void> {
+  expect(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)).toBe(false);
+}

@@ -60,7 +60,10 @@ function blocksOf(entry: Entry): Buffer {
   const before =
     records.length === 0
       ? []
-      : [header({ name: 'pax', type: 'x' }, records.length, Buffer.from('pax'), Buffer.alloc(0)), padded(records)];
+      : [
+          header({ name: 'pax', type: 'x' }, records.length, Buffer.from('pax'), Buffer.alloc(0)),
+          padded(records),
+        ];
   return Buffer.concat([...before, header(entry, data.length, name, link), padded(data)]);
 }
 
