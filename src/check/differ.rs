@@ -1,11 +1,10 @@
 //! Where readers part: their outcomes path by path.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use super::{Check, Finding, Findings, Place, Reading};
 use crate::content::{Content, ContentError, window};
-use crate::layer::dialect::{Dialect, EntryPlace, Failure, Fs, Inode, Kind};
+use crate::layer::dialect::{ByBytes, Dialect, EntryPlace, Failure, Fs, Inode, Kind};
 
 /// What a reader made of the stack.
 pub(super) struct Read {
@@ -77,25 +76,24 @@ fn differences(reads: &[Read], findings: &mut Findings) {
         .iter()
         .filter_map(|read| Some((read, read.result.as_ref().ok()?)))
         .collect();
-    if findings.trees.contains(&b""[..]) {
+    if findings.trees.contains_key(&b""[..]) {
         return;
     }
     // Directories to be compared, the same path in each file system.
     let roots: Vec<_> = shown.iter().map(|(_, fs)| fs.root()).collect();
     let mut pending = vec![(Vec::new(), roots)];
     while let Some((path, numbers)) = pending.pop() {
-        let names: BTreeSet<&[u8]> = shown
-            .iter()
-            .zip(&numbers)
-            .filter_map(|((_, fs), number)| Some(fs.names((*number)?).map(|(name, _)| name)))
-            .flatten()
-            .collect();
-        for name in names {
+        let mut names = ByBytes::new();
+        for ((_, fs), number) in shown.iter().zip(&numbers) {
+            let own = number.iter().flat_map(|&number| fs.names(number));
+            names.extend(own.map(|(name, number)| (name.to_vec(), number)));
+        }
+        for name in names.keys() {
             let child = match path.is_empty() {
-                true => name.to_vec(),
+                true => name.clone(),
                 false => [&path[..], b"/", name].concat(),
             };
-            if findings.trees.contains(&child) {
+            if findings.trees.contains_key(&child) {
                 continue;
             }
             let numbers: Vec<_> = shown
@@ -105,11 +103,11 @@ fn differences(reads: &[Read], findings: &mut Findings) {
                 .collect();
             let inode = |at: usize| numbers[at].map(|number| shown[at].1.inode(number));
             let is_same = (1..shown.len()).all(|at| same(inode(0), inode(at)));
-            if !is_same && !findings.paths.contains(&child) {
+            if !is_same && !findings.paths.contains_key(&child) {
                 let entry = (0..shown.len()).find_map(inode).map(|inode| inode.entry);
                 findings.push(difference(reads, &child, entry));
             }
-            if is_same && inode(0).is_some_and(Inode::is_directory) {
+            if (0..shown.len()).all(|at| inode(at).is_some_and(Inode::is_directory)) {
                 pending.push((child, numbers));
             }
         }

@@ -1,12 +1,10 @@
 //! One layer, entry by entry: how its entries fit together and what stands in each.
 
-use std::collections::BTreeMap;
-
 use super::links::PendingLink;
 use super::marks::Marks;
 use super::secret::Secret;
 use super::{Check, Finding, Findings, Fix, Place, Reading, relative};
-use crate::layer::dialect::{Fs, Kind, path::join, path::secure_join};
+use crate::layer::dialect::{ByBytes, Fs, Kind, path::join, path::secure_join};
 use crate::tar::{Ending, Entry, ReadType};
 use crate::tree::{Time, WHITEOUT_PREFIX};
 
@@ -30,6 +28,43 @@ pub(super) struct Implied {
     pub is_below: bool,
 }
 
+/// A file whose bytes are in the tar.
+pub(super) struct StoredFile {
+    pub offset: u64,
+    /// How many bytes of it are stored.
+    pub stored: u64,
+    /// Its path, if it is large.
+    pub path: Option<Vec<u8>>,
+}
+
+/// Values by path.
+pub(super) struct Table<T> {
+    pub index: ByBytes,
+    values: Vec<T>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self {
+            index: ByBytes::new(),
+            values: Vec::new(),
+        }
+    }
+}
+
+impl<T> Table<T> {
+    pub fn get(&self, path: &[u8]) -> Option<&T> {
+        self.index.get(path).map(|&at| &self.values[at as usize])
+    }
+
+    /// Sets a path's value; true if it had one.
+    pub fn insert(&mut self, path: &[u8], value: T) -> bool {
+        let at = self.values.len() as u64;
+        self.values.push(value);
+        self.index.insert(path.to_vec(), at).is_some()
+    }
+}
+
 /// What stands in the way to a path, or nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
@@ -45,14 +80,12 @@ pub struct LayerCheck {
     pub(super) layer: usize,
     pub(super) findings: Findings,
     /// What entries made, by path from the root; the last of each.
-    pub(super) known: BTreeMap<Vec<u8>, Known>,
-    pub(super) implied: BTreeMap<Vec<u8>, Implied>,
+    pub(super) known: Table<Known>,
+    pub(super) implied: Table<Implied>,
     pub(super) marks: Marks,
     pub(super) links: Vec<PendingLink>,
-    /// Where each file begins, and how many bytes are stored of it.
-    pub(super) files: Vec<(u64, u64)>,
-    /// The paths of the large ones.
-    pub(super) large: BTreeMap<u64, Vec<u8>>,
+    /// In the order of the tar.
+    pub(super) files: Vec<StoredFile>,
     pub(super) secrets: Vec<Secret>,
     entries: u64,
     pub(super) limit: u64,
@@ -72,12 +105,11 @@ impl LayerCheck {
         Self {
             layer,
             findings: Findings::default(),
-            known: BTreeMap::new(),
-            implied: BTreeMap::new(),
+            known: Table::default(),
+            implied: Table::default(),
             marks: Marks::default(),
             links: Vec::new(),
             files: Vec::new(),
-            large: BTreeMap::new(),
             secrets: Vec::new(),
             entries: 0,
             limit: MAX_ENTRIES,
@@ -180,7 +212,7 @@ impl LayerCheck {
             ReadType::HardLink => self.link(entry, &path),
             _ => Known::of(entry),
         };
-        if self.known.insert(path.clone(), known).is_some() {
+        if self.known.insert(&path, known) {
             self.find(Check::DuplicatePath, entry, &path, self.normalise());
         }
         if entry.entry_type == ReadType::Regular {
@@ -196,10 +228,11 @@ impl LayerCheck {
                 what,
             });
         }
-        self.files.push((entry.offset, entry.stored));
-        if entry.stored >= LARGE {
-            self.large.insert(entry.offset, path);
-        }
+        self.files.push(StoredFile {
+            offset: entry.offset,
+            stored: entry.stored,
+            path: (entry.stored >= LARGE).then_some(path),
+        });
     }
 
     /// Between two entries there is nothing but headers about all that follow.
@@ -226,7 +259,7 @@ impl LayerCheck {
     /// Looks at the directories above a path, and remembers those without an entry.
     fn way(&mut self, offset: u64, path: &[u8], below: &Fs) -> Way {
         for above in ancestors(path) {
-            if self.implied.contains_key(above) {
+            if self.implied.get(above).is_some() {
                 continue;
             }
             match self.known.get(above).map(|known| known.kind) {
@@ -241,7 +274,7 @@ impl LayerCheck {
                 Some(_) => return Way::LowerFile,
                 None => false,
             };
-            self.implied.insert(above.to_vec(), Implied { offset, is_below });
+            self.implied.insert(above, Implied { offset, is_below });
         }
         Way::Free
     }
@@ -257,10 +290,11 @@ impl LayerCheck {
         };
         self.find(check, entry, path, None);
         let blocked =
-            ancestors(path).find(|above| !self.implied.contains_key(*above) && !self.is_directory(above));
+            ancestors(path).find(|above| self.implied.get(above).is_none() && !self.is_directory(above));
         let blocked = blocked.map(relative);
         let resolved = secure_join(below, path).ok().map(|path| relative(&path));
-        self.findings.trees.extend(blocked.into_iter().chain(resolved));
+        let trees = blocked.into_iter().chain(resolved);
+        self.findings.trees.extend(trees.map(|path| (path, 0)));
     }
 
     fn is_directory(&self, path: &[u8]) -> bool {

@@ -26,7 +26,7 @@ impl LayerCheck {
             return own;
         }
         let Some(&file) = self.known.get(&target) else {
-            match target == b"/" || self.implied.contains_key(&target) {
+            match target == b"/" || self.implied.get(&target).is_some() {
                 true => self.find(Check::LinkToDirectory, entry, path, self.delete(path)),
                 false => self.links.push(PendingLink {
                     offset: entry.offset,
@@ -54,8 +54,8 @@ impl LayerCheck {
             self.find(Check::LinkLosesCapabilities, entry, path, None);
         }
         // What is said of one name is said of the other.
-        if self.findings.paths.contains(&relative(path)) {
-            self.findings.paths.insert(relative(&target));
+        if self.findings.paths.contains_key(&relative(path)) {
+            self.findings.paths.insert(relative(&target), 0);
         }
         Known {
             offset: entry.offset,

@@ -1,20 +1,18 @@
 //! Whiteouts and opaque marks, beside the entries of their own layer and what is below.
 
-use std::collections::BTreeMap;
-
-use super::layer::{Known, LayerCheck, Way, base, parent};
+use super::layer::{Implied, Known, LayerCheck, Way, base, parent};
 use super::{Check, relative};
 use crate::layer::OPAQUE_NAME;
 use crate::layer::dialect::path::{join, secure_join};
-use crate::layer::dialect::{Fs, Kind};
+use crate::layer::dialect::{ByBytes, Fs, Kind};
 use crate::tar::{Entry, ReadType};
 use crate::tree::WHITEOUT_PREFIX;
 
 /// The marks of a layer: what they are about, and where they stand.
 #[derive(Default)]
 pub(super) struct Marks {
-    whiteouts: BTreeMap<Vec<u8>, u64>,
-    opaques: BTreeMap<Vec<u8>, u64>,
+    whiteouts: ByBytes,
+    opaques: ByBytes,
     /// Whether one was told of that stands behind its siblings.
     is_late_told: bool,
 }
@@ -30,7 +28,7 @@ impl Marks {
 }
 
 /// Whether a map has something under a directory.
-fn has_under<T>(map: &BTreeMap<Vec<u8>, T>, directory: &[u8]) -> bool {
+fn has_under(map: &ByBytes, directory: &[u8]) -> bool {
     let inside = match directory {
         b"/" => b"/".to_vec(),
         _ => [directory, b"/"].concat(),
@@ -55,11 +53,10 @@ impl LayerCheck {
         match way {
             Way::OwnLink | Way::LowerLink => {
                 self.find(Check::WhiteoutThroughLink, entry, &about, None);
-                self.findings.trees.insert(relative(directory));
+                self.findings.trees.insert(relative(directory), 0);
                 let resolved = secure_join(below, &about);
-                self.findings
-                    .trees
-                    .extend(resolved.ok().map(|path| relative(&path)));
+                let resolved = resolved.ok().map(|path| (relative(&path), 0));
+                self.findings.trees.extend(resolved);
                 return;
             }
             way => self.obstacle(entry, &about, way, below),
@@ -70,7 +67,7 @@ impl LayerCheck {
         if entry.entry_type != ReadType::Regular || entry.size > 0 {
             self.find(Check::WhiteoutNotEmptyFile, entry, &about, self.normalise());
         }
-        if !self.marks.is_late_told && has_under(&self.known, directory) {
+        if !self.marks.is_late_told && has_under(&self.known.index, directory) {
             self.marks.is_late_told = true;
             self.find(Check::MarkAfterSiblings, entry, &about, self.normalise());
         }
@@ -95,14 +92,14 @@ impl LayerCheck {
         for (target, &offset) in &whiteouts {
             let check = match self.known.get(target) {
                 Some(&known) => Some(beside(known, offset)),
-                None if has_under(&self.known, target) || has_under(&whiteouts, target) => {
+                None if has_under(&self.known.index, target) || has_under(&whiteouts, target) => {
                     Some(Check::WhiteoutAndChildren)
                 }
                 None if self.marks.opaques.contains_key(parent(target)) => Some(Check::OpaqueAndWhiteout),
                 None => self.of_nothing(target, below),
             };
             if check == Some(Check::WhiteoutInMissing) {
-                self.findings.trees.insert(relative(parent(target)));
+                self.findings.trees.insert(relative(parent(target)), 0);
             }
             if let Some(check) = check {
                 let fix = match check {
@@ -126,11 +123,11 @@ impl LayerCheck {
         }
         let directory = parent(target);
         let is_lower = directory == b"/" || matches!(self.below(directory, below), Some(Kind::Directory(_)));
-        let is_own = self.known.contains_key(directory);
+        let is_own = self.known.get(directory).is_some();
         Some(match () {
             // The lowest layer is unpacked without an overlay.
             () if is_lower || self.layer == 0 => Check::WhiteoutOfNothing,
-            () if is_own || has_under(&self.known, directory) => Check::WhiteoutGhost,
+            () if is_own || has_under(&self.known.index, directory) => Check::WhiteoutGhost,
             () => Check::WhiteoutInMissing,
         })
     }
@@ -146,14 +143,19 @@ impl LayerCheck {
             if directory == b"/" {
                 continue;
             }
-            let is_there = self.known.contains_key(&directory) || below.at(&directory).is_some();
-            if !is_there && !has_under(&self.known, &directory) {
+            let is_there = self.known.get(&directory).is_some() || below.at(&directory).is_some();
+            if !is_there && !has_under(&self.known.index, &directory) {
                 self.find_at(Check::OpaqueInMissing, offset, Some(&directory), self.normalise());
             }
             let inside = [&directory[..], b"/"].concat();
-            let implied = self.implied.range(inside.clone()..);
-            let mut implied = implied.take_while(|(path, _)| path.starts_with(&inside));
-            if implied.any(|(path, implied)| implied.offset < offset && !self.known.contains_key(path)) {
+            let implied = self.implied.index.range(inside.clone()..).map(|(path, _)| path);
+            let mut implied = implied.take_while(|path| path.starts_with(&inside));
+            let is_before = |path: &Vec<u8>| {
+                self.implied
+                    .get(path)
+                    .is_some_and(|implied| implied.offset < offset)
+            };
+            if implied.any(|path| is_before(path) && self.known.get(path).is_none()) {
                 self.find_at(
                     Check::OpaqueAfterChildren,
                     offset,
@@ -165,17 +167,21 @@ impl LayerCheck {
     }
 
     fn end_of_implied(&mut self) {
-        for (path, implied) in std::mem::take(&mut self.implied) {
+        let implied = std::mem::take(&mut self.implied);
+        for path in implied.index.keys() {
+            let Some(&Implied { offset, is_below }) = implied.get(path) else {
+                continue;
+            };
             // Directories that only marks need are the marks' matter, as are those of AUFS.
-            let is_mark = base(&path).starts_with(WHITEOUT_PREFIX);
-            if self.known.contains_key(&path) || !has_under(&self.known, &path) || is_mark {
+            let is_mark = base(path).starts_with(WHITEOUT_PREFIX);
+            if self.known.get(path).is_some() || !has_under(&self.known.index, path) || is_mark {
                 continue;
             }
-            let check = match implied.is_below {
+            let check = match is_below {
                 true => Check::ParentOnlyBelow,
                 false => Check::ParentWithoutEntry,
             };
-            self.find_at(check, implied.offset, Some(&path), None);
+            self.find_at(check, offset, Some(path), None);
         }
     }
 }

@@ -20,8 +20,8 @@ mod table;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 
+use crate::layer::dialect::ByBytes;
 use crate::text::escape;
 
 pub use crate::image::catalog::Severity;
@@ -125,48 +125,58 @@ impl Finding {
 pub const MAX_FINDINGS: u64 = 100;
 
 /// Findings, as many as are kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Findings {
     pub list: Vec<Finding>,
-    pub counts: BTreeMap<Check, u64>,
+    /// By the number of the check.
+    pub counts: Vec<u64>,
     /// The paths that anything was found about, kept or not.
-    pub paths: BTreeSet<Vec<u8>>,
+    pub paths: ByBytes,
     /// Those of them that stand for all that is under them too.
-    pub trees: BTreeSet<Vec<u8>>,
+    pub trees: ByBytes,
     /// The entries likewise.
-    pub offsets: BTreeSet<(usize, u64)>,
+    pub offsets: Vec<(usize, u64)>,
+}
+
+impl Default for Findings {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            counts: vec![0; Check::COUNT],
+            paths: ByBytes::new(),
+            trees: ByBytes::new(),
+            offsets: Vec::new(),
+        }
+    }
 }
 
 impl Findings {
     /// Takes over what was found elsewhere.
     pub fn append(&mut self, mut other: Self) {
         // The other has kept as many of a kind as all together may be; what is not kept is only counted.
-        for finding in other.list {
-            *other
-                .counts
-                .get_mut(&finding.check)
-                .expect("counted when it was found") -= 1;
+        for finding in std::mem::take(&mut other.list) {
+            other.counts[finding.check as usize] -= 1;
             self.push(finding);
         }
-        for (check, count) in other.counts {
-            *self.counts.entry(check).or_default() += count;
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
         }
-        self.paths.append(&mut other.paths);
-        self.trees.append(&mut other.trees);
-        self.offsets.append(&mut other.offsets);
+        self.paths.extend(other.paths);
+        self.trees.extend(other.trees);
+        self.offsets.extend(other.offsets);
     }
 
     pub fn push(&mut self, finding: Finding) {
         if let Some(path) = &finding.place.path {
-            self.paths.insert(path.clone());
+            self.paths.insert(path.clone(), 0);
             if finding.check.severity() != Severity::Info {
-                self.trees.insert(path.clone());
+                self.trees.insert(path.clone(), 0);
             }
         }
         if let Some(offset) = finding.place.offset {
-            self.offsets.insert((finding.place.layer, offset));
+            self.offsets.push((finding.place.layer, offset));
         }
-        let count = self.counts.entry(finding.check).or_default();
+        let count = &mut self.counts[finding.check as usize];
         *count += 1;
         if *count <= MAX_FINDINGS {
             self.list.push(finding);

@@ -131,7 +131,7 @@ impl LayerCheck {
             let offset = oddity.offset().unwrap_or(entry.offset);
             self.find_read(check, offset, Some(path), self.normalise(), readings.collect());
             // Findings are matched with what dialects refuse by where the entry begins, too.
-            self.findings.offsets.insert((self.layer, entry.offset));
+            self.findings.offsets.push((self.layer, entry.offset));
         }
     }
 }

@@ -1,9 +1,7 @@
 //! A whole stack: its layers one after the other, each beside what is below, and then what readers make of all.
 
-use std::collections::BTreeMap;
-
 use super::differ::{Read, differ};
-use super::layer::LayerCheck;
+use super::layer::{LayerCheck, StoredFile};
 use super::secret::Secret;
 use super::{Check, Finding, Findings, Fix, Place, relative};
 use crate::content::Content;
@@ -25,7 +23,7 @@ pub struct Report {
     /// Findings, by layer and place.
     pub findings: Vec<Finding>,
     /// How many there are of those kinds of which not all are listed.
-    pub more: BTreeMap<Check, u64>,
+    pub more: Vec<(Check, u64)>,
     /// How many bytes of each layer nobody sees.
     pub wasted: Vec<u64>,
 }
@@ -53,8 +51,9 @@ pub struct StackCheck {
     /// Why the view could not be followed further.
     failure: Option<Failure>,
     findings: Findings,
-    secrets: BTreeMap<EntryPlace, Secret>,
-    files: BTreeMap<EntryPlace, (u64, Option<Vec<u8>>)>,
+    /// Of each layer, in the order of its tar.
+    secrets: Vec<Vec<Secret>>,
+    files: Vec<Vec<StoredFile>>,
     wasted: Vec<u64>,
     reads: Vec<Read>,
 }
@@ -96,8 +95,8 @@ impl StackCheck {
             view: View::new(),
             failure: None,
             findings: Findings::default(),
-            secrets: BTreeMap::new(),
-            files: BTreeMap::new(),
+            secrets: Vec::new(),
+            files: Vec::new(),
             wasted: vec![0; layers.len()],
             reads: Vec::new(),
             layers,
@@ -218,14 +217,8 @@ impl StackCheck {
             self.find(Check::TooManyLayers, layer, None, None, Some(detail), None);
         }
         self.findings.append(std::mem::take(&mut check.findings));
-        for secret in std::mem::take(&mut check.secrets) {
-            let offset = secret.offset;
-            self.secrets.insert(EntryPlace { layer, offset }, secret);
-        }
-        for (offset, stored) in std::mem::take(&mut check.files) {
-            let path = check.large.remove(&offset);
-            self.files.insert(EntryPlace { layer, offset }, (stored, path));
-        }
+        self.secrets.push(check.secrets);
+        self.files.push(check.files);
     }
 
     fn one_step_of_view(&mut self) -> Stage {
@@ -254,34 +247,39 @@ impl StackCheck {
                 true => "by a later entry of the same layer".to_owned(),
                 false => format!("by layer {}", self.at + 1),
             };
-            if let Some(secret) = self.secrets.remove(&place) {
+            let EntryPlace { layer, offset } = place;
+            let secrets = &mut self.secrets[layer];
+            if let Ok(at) = secrets.binary_search_by_key(&offset, |secret| secret.offset) {
+                let secret = secrets.remove(at);
                 let detail = format!("{}, hidden {by}", secret.what);
                 let path = relative(&secret.path);
                 let fix = Fix::RemovePath { path: path.clone() };
                 self.find(
                     Check::SecretHidden,
-                    place.layer,
-                    Some(place.offset),
+                    layer,
+                    Some(offset),
                     Some(path),
                     Some(detail),
                     Some(fix),
                 );
             }
-            let Some((stored, path)) = self.files.remove(&place) else {
+            let files = &mut self.files[layer];
+            let Ok(at) = files.binary_search_by_key(&offset, |file| file.offset) else {
                 continue;
             };
-            self.wasted[place.layer] += stored;
+            let (stored, path) = (files[at].stored, files[at].path.take());
+            self.wasted[layer] += stored;
             if let Some(path) = path {
                 let path = relative(&path);
                 let detail = format!("{stored} bytes, hidden {by}");
                 let fix = Fix::DeletePath {
-                    layer: place.layer,
+                    layer,
                     path: path.clone(),
                 };
                 self.find(
                     Check::HiddenFile,
-                    place.layer,
-                    Some(place.offset),
+                    layer,
+                    Some(offset),
                     Some(path),
                     Some(detail),
                     Some(fix),
@@ -314,17 +312,19 @@ impl StackCheck {
     }
 
     fn report(&mut self) -> Report {
-        for (place, secret) in std::mem::take(&mut self.secrets) {
-            let (path, what) = (relative(&secret.path), secret.what.to_owned());
-            let fix = Fix::RemovePath { path: path.clone() };
-            self.find(
-                Check::SecretVisible,
-                place.layer,
-                Some(place.offset),
-                Some(path),
-                Some(what),
-                Some(fix),
-            );
+        for (layer, secrets) in std::mem::take(&mut self.secrets).into_iter().enumerate() {
+            for secret in secrets {
+                let (path, what) = (relative(&secret.path), secret.what.to_owned());
+                let fix = Fix::RemovePath { path: path.clone() };
+                self.find(
+                    Check::SecretVisible,
+                    layer,
+                    Some(secret.offset),
+                    Some(path),
+                    Some(what),
+                    Some(fix),
+                );
+            }
         }
         for layer in 0..self.wasted.len() {
             if self.wasted[layer] >= WASTE {
@@ -343,28 +343,34 @@ impl StackCheck {
         self.reads.insert(0, specification);
         differ(&self.reads, &mut self.findings);
         self.reads.clear();
-        let mut findings = std::mem::take(&mut self.findings);
-        findings
-            .list
-            .sort_by(|left, right| (&left.place, left.check).cmp(&(&right.place, right.check)));
-        let listed = |check: Check| {
-            findings
-                .list
-                .iter()
-                .filter(|finding| finding.check == check)
-                .count() as u64
-        };
+        let Findings { list, mut counts, .. } = std::mem::take(&mut self.findings);
+        for finding in &list {
+            counts[finding.check as usize] -= 1;
+        }
         Report {
-            more: findings
-                .counts
-                .iter()
-                .map(|(&check, &count)| (check, count - listed(check)))
-                .filter(|(_, more)| *more > 0)
-                .collect(),
-            findings: findings.list,
+            more: Check::all().zip(counts).filter(|(_, more)| *more > 0).collect(),
+            findings: in_order(list),
             wasted: std::mem::take(&mut self.wasted),
         }
     }
+}
+
+/// Findings by layer and place.
+fn in_order(list: Vec<Finding>) -> Vec<Finding> {
+    let mut order: Vec<(u64, u64)> = Vec::new();
+    for (number, finding) in list.iter().enumerate() {
+        let Place { layer, offset, .. } = finding.place;
+        // What is about a layer as a whole stands before what is in it.
+        let offset = offset.map_or(0, |offset| offset + 1);
+        let place = (layer as u64) << 44 | offset.min((1 << 44) - 1);
+        order.push((place, (finding.check as u64) << 32 | number as u64));
+    }
+    order.sort_unstable();
+    let mut list: Vec<Option<Finding>> = list.into_iter().map(Some).collect();
+    let sorted = order
+        .into_iter()
+        .filter_map(|(_, number)| list[number as u32 as usize].take());
+    sorted.collect()
 }
 
 /// How many lookups of names take about as long as one entry.

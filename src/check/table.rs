@@ -19,6 +19,9 @@ macro_rules! checks {
 }
 
 impl Check {
+    /// How many there are.
+    pub const COUNT: usize = FACTS.len();
+
     /// All of them, in the order of the documentation.
     pub fn all() -> impl Iterator<Item = Self> {
         FACTS.iter().map(|facts| facts.0)

@@ -197,7 +197,7 @@ fn many_findings_of_a_kind_are_counted() {
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let report = StackCheck::new(vec![layer(&lines), layer(&lines)]).run();
     assert_eq!(report.findings.len(), 100);
-    assert_eq!(report.more.get(&Check::Device), Some(&400));
+    assert_eq!(report.more, [(Check::Device, 400)]);
 }
 
 #[test]

@@ -5,10 +5,8 @@
 //! through the mount: whiteouts become devices, opaque marks an xattr, and what shows is the kernel's merged
 //! view. Both give a container one more, empty snapshot on top, which is what [`super::Outcome`] describes.
 
-use std::collections::BTreeSet;
-
 use super::errno::Errno;
-use super::fs::{Fs, Kind};
+use super::fs::{ByBytes, Fs, Kind, Number};
 use super::go_tar::{GoEntries, GoEntry};
 use super::path::{clean, join, root_path, split};
 use super::rule::{Notes, Rule};
@@ -34,7 +32,7 @@ pub(super) struct Containerd {
     /// Directories of this layer, whose times are set at its end.
     directories: Vec<Directory>,
     /// Paths that entries of this layer stand at.
-    unpacked: BTreeSet<Vec<u8>>,
+    unpacked: ByBytes,
 }
 
 struct Directory {
@@ -52,7 +50,7 @@ impl Containerd {
             entries: None,
             layers: 0,
             directories: Vec::new(),
-            unpacked: BTreeSet::new(),
+            unpacked: ByBytes::new(),
         }
     }
 
@@ -102,7 +100,7 @@ impl Containerd {
                 mtime: bound(entry.mtime),
             });
         }
-        self.unpacked.insert(path);
+        self.unpacked.insert(path, entry.offset);
         Ok(())
     }
 
@@ -128,7 +126,7 @@ impl Containerd {
         }
         let path = join(parent, hidden);
         if !self.makes_marks() {
-            if self.unpacked.contains(&path) {
+            if self.unpacked.contains_key(&path) {
                 notes.add(Rule::NativeWhiteoutRemovesOwn);
             }
             return Ok(self.fs.remove_all(&path)?);
@@ -146,13 +144,13 @@ impl Containerd {
             let number = self.fs.lstat(&path)?;
             let names: Vec<_> = self.fs.names(number).map(|(name, _)| join(&path, name)).collect();
             for child in names {
-                if self.unpacked.contains(&child) {
+                if self.unpacked.contains_key(&child) {
                     pending.push(child);
                     continue;
                 }
                 let inside = [&child[..], b"/"].concat();
                 let next = self.unpacked.range(inside.clone()..).next();
-                if next.is_some_and(|next| next.starts_with(&inside)) {
+                if next.is_some_and(|(next, _)| next.starts_with(&inside)) {
                     notes.add(Rule::NativeOpaqueRemovesImplied);
                 }
                 self.fs.remove_all(&child)?;
@@ -189,7 +187,7 @@ impl Containerd {
 
     /// What a directory without an entry gets from the topmost layer below that has the path, whatever hides
     /// it from the merged view.
-    fn copy_attributes(&mut self, path: &[u8], made: u32, notes: &mut Notes) -> Result<(), Why> {
+    fn copy_attributes(&mut self, path: &[u8], made: Number, notes: &mut Notes) -> Result<(), Why> {
         for lower in self.below.iter().rev() {
             let found = root_path(lower, path)?;
             let number = match lower.lstat(&found) {
@@ -256,7 +254,7 @@ impl Containerd {
         Ok(())
     }
 
-    fn set_xattr(&mut self, number: u32, name: &[u8], value: &[u8], notes: &mut Notes) -> Result<(), Why> {
+    fn set_xattr(&mut self, number: Number, name: &[u8], value: &[u8], notes: &mut Notes) -> Result<(), Why> {
         let set = match name.starts_with(b"trusted.") {
             true => Err(Errno::ENOTSUP),
             false => self.fs.set_xattr(number, name, value),
@@ -367,10 +365,10 @@ fn bound(time: Time) -> Time {
 /// What the native snapshotter's copy changes (continuity/fs/copy.go): a directory gets its time before what
 /// is in it, and of things with several names only regular files stay linked.
 fn copy(fs: &mut Fs, notes: &mut Notes) {
-    let mut pending: Vec<u32> = fs.root().into_iter().collect();
-    let mut seen = BTreeSet::new();
+    let mut pending: Vec<Number> = fs.root().into_iter().collect();
+    let mut seen = vec![false; fs.len()];
     while let Some(directory) = pending.pop() {
-        let names: Vec<(Vec<u8>, u32)> = fs
+        let names: Vec<(Vec<u8>, Number)> = fs
             .names(directory)
             .map(|(name, number)| (name.to_vec(), number))
             .collect();
@@ -382,7 +380,7 @@ fn copy(fs: &mut Fs, notes: &mut Notes) {
             match inode.kind {
                 Kind::Directory(_) => pending.push(number),
                 Kind::File(_) => {}
-                _ if inode.links() > 1 && !seen.insert(number) => {
+                _ if inode.links() > 1 && std::mem::replace(&mut seen[number as usize], true) => {
                     notes.add(Rule::NativeCopyBreaksLinks);
                     let inode = inode.clone();
                     let own = fs.adopt(&inode);

@@ -15,7 +15,10 @@ use crate::tree::{NAME_MAX, Time};
 pub(super) const PATH_MAX: usize = 4096;
 
 /// The number of an inode in its file system.
-pub type Number = u32;
+pub type Number = u64;
+
+/// Numbers by names or paths. All maps here are of this one type, as the page pays for each of its own.
+pub type ByBytes = BTreeMap<Vec<u8>, u64>;
 
 const ROOT: Number = 0;
 
@@ -26,7 +29,7 @@ const MAX_LINKS: u32 = 40;
 #[derive(Clone, Debug)]
 pub enum Kind {
     /// Names of other inodes.
-    Directory(BTreeMap<Box<[u8]>, Number>),
+    Directory(ByBytes),
     /// Bytes.
     File(Content),
     /// A path.
@@ -73,7 +76,7 @@ impl Inode {
         matches!(self.kind, Kind::Directory(_))
     }
 
-    fn directory(&self) -> Option<&BTreeMap<Box<[u8]>, Number>> {
+    fn directory(&self) -> Option<&ByBytes> {
         match &self.kind {
             Kind::Directory(names) => Some(names),
             _ => None,
@@ -107,7 +110,7 @@ impl Fs {
             at: EntryPlace::default(),
             gone: None,
         };
-        fs.add(Kind::Directory(BTreeMap::new()), 0o755);
+        fs.add(Kind::Directory(ByBytes::new()), 0o755);
         fs
     }
 
@@ -142,7 +145,7 @@ impl Fs {
     /// Makes a root directory again where there is none.
     pub(super) fn revive_root(&mut self) {
         self.has_root = true;
-        let names = Kind::Directory(BTreeMap::new());
+        let names = Kind::Directory(ByBytes::new());
         let number = self.add(names, 0o755);
         self.inodes.swap(ROOT as usize, number as usize);
     }
@@ -197,7 +200,7 @@ impl Fs {
     /// Adds a copy of an inode of another file system, without names.
     pub(super) fn adopt(&mut self, inode: &Inode) -> Number {
         let kind = match &inode.kind {
-            Kind::Directory(_) => Kind::Directory(BTreeMap::new()),
+            Kind::Directory(_) => Kind::Directory(ByBytes::new()),
             kind => kind.clone(),
         };
         let number = self.add(kind, inode.mode);
@@ -217,7 +220,7 @@ impl Fs {
     /// Gives an inode a name in a directory, as it is: no time changes.
     pub(super) fn put(&mut self, parent: Number, name: &[u8], number: Number) {
         if let Kind::Directory(names) = &mut self.inode_mut(parent).kind {
-            names.insert(name.into(), number);
+            names.insert(name.to_vec(), number);
             self.inode_mut(number).links += 1;
         }
     }
@@ -225,7 +228,7 @@ impl Fs {
     /// Makes a name in a directory mean another inode; no time changes.
     pub(super) fn relink(&mut self, parent: Number, name: &[u8], number: Number) {
         if let Kind::Directory(names) = &mut self.inode_mut(parent).kind
-            && let Some(old) = names.insert(name.into(), number)
+            && let Some(old) = names.insert(name.to_vec(), number)
         {
             self.inode_mut(number).links += 1;
             self.inode_mut(old).links -= 1;
@@ -343,7 +346,7 @@ impl Fs {
 
     /// mkdir(2).
     pub(super) fn mkdir(&mut self, path: &[u8], mode: u32) -> Result<Number, Errno> {
-        self.make(path, Kind::Directory(BTreeMap::new()), mode)
+        self.make(path, Kind::Directory(ByBytes::new()), mode)
     }
 
     /// open(2) with O_CREAT of what is not there, and the writing of all its bytes.

@@ -36,7 +36,7 @@ use crate::text::escape;
 use containerd::{Containerd, Snapshotter};
 
 pub use errno::Errno;
-pub use fs::{Fs, Inode, Kind, Number};
+pub use fs::{ByBytes, Fs, Inode, Kind, Number};
 pub use go_tar::GoError;
 pub use path::Unresolved;
 pub use rule::{EntryPlace, Notes, Rule};

@@ -1,9 +1,7 @@
 //! What the kernel shows of lower layers under an empty upper one: lookup and readdir of overlayfs, with the
 //! options that containerd mounts it with (no index, no metacopy; Linux 6.18).
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::fs::{Fs, Inode, Kind, Number};
+use super::fs::{ByBytes, Fs, Inode, Kind, Number};
 use super::rule::{Notes, Rule};
 use super::xattr;
 
@@ -15,7 +13,7 @@ pub(super) fn merge(layers: &[Fs], notes: &mut Notes) -> Fs {
     let mut merge = Merge {
         layers,
         shown: Fs::new(false),
-        numbers: BTreeMap::new(),
+        numbers: layers.iter().map(|fs| vec![None; fs.len()]).collect(),
     };
     let roots = layers.iter().enumerate().rev();
     let roots: Vec<Source> = roots
@@ -27,12 +25,12 @@ pub(super) fn merge(layers: &[Fs], notes: &mut Notes) -> Fs {
     }
     let mut pending = vec![(merge.shown.root().expect("new"), roots, true)];
     while let Some((number, sources, is_merged)) = pending.pop() {
-        let names: BTreeSet<&[u8]> = sources
+        let names: ByBytes = sources
             .iter()
             .flat_map(|&(layer, directory)| layers[layer].names(directory))
-            .map(|(name, _)| name)
+            .map(|(name, number)| (name.to_vec(), number))
             .collect();
-        for name in names {
+        for name in names.keys() {
             let found = merge.lookup(&sources, name);
             match merge.show(number, name, &found) {
                 Some(directory) => {
@@ -56,7 +54,7 @@ struct Merge<'a> {
     layers: &'a [Fs],
     shown: Fs,
     /// What shows for inodes that are no directories: they may have several names.
-    numbers: BTreeMap<Source, Number>,
+    numbers: Vec<Vec<Option<Number>>>,
 }
 
 impl<'a> Merge<'a> {
@@ -95,8 +93,8 @@ impl<'a> Merge<'a> {
     fn show(&mut self, parent: Number, name: &[u8], found: &[Source]) -> Option<Number> {
         let &top = found.first()?;
         let inode = self.inode(top);
-        let number = match self.numbers.get(&top) {
-            Some(&number) => number,
+        let number = match self.numbers[top.0][top.1 as usize] {
+            Some(number) => number,
             None => {
                 let number = self.shown.adopt(inode);
                 let hidden = |name: &[u8]| name.starts_with(xattr::OVERLAY_PREFIX);
@@ -105,7 +103,7 @@ impl<'a> Merge<'a> {
                     .xattrs
                     .retain(|name, _| !hidden(name));
                 if !inode.is_directory() {
-                    self.numbers.insert(top, number);
+                    self.numbers[top.0][top.1 as usize] = Some(number);
                 }
                 number
             }

@@ -1,8 +1,6 @@
 //! The rules by which runtimes part from each other, each with a stable id and the place in their source
 //! where it stands, and the notes of where a layer made one of them count.
 
-use std::collections::BTreeMap;
-
 macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident = $id:literal, $source:literal;)+) => {
         /// A rule that not all readers of layers have, or that surprises.
@@ -119,10 +117,19 @@ pub struct EntryPlace {
 const MAX_NOTES: usize = 100;
 
 /// Which rules counted, and where.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Notes {
     at: EntryPlace,
-    by_rule: BTreeMap<Rule, (u64, Vec<EntryPlace>)>,
+    by_rule: Vec<(u64, Vec<EntryPlace>)>,
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Self {
+            at: EntryPlace::default(),
+            by_rule: vec![(0, Vec::new()); Rule::ALL.len()],
+        }
+    }
 }
 
 impl Notes {
@@ -136,7 +143,7 @@ impl Notes {
     }
 
     pub(super) fn add(&mut self, rule: Rule) {
-        let (count, places) = self.by_rule.entry(rule).or_default();
+        let (count, places) = &mut self.by_rule[rule as usize];
         *count += 1;
         if places.len() < MAX_NOTES && places.last() != Some(&self.at) {
             places.push(self.at);
@@ -146,8 +153,9 @@ impl Notes {
     /// The rules that counted, how often, and the first places. What counts for the whole stack has the place
     /// of the last entry.
     pub fn iter(&self) -> impl Iterator<Item = (Rule, u64, &[EntryPlace])> {
-        self.by_rule
-            .iter()
+        let rules = Rule::ALL.iter().zip(&self.by_rule);
+        rules
+            .filter(|(_, (count, _))| *count > 0)
             .map(|(rule, (count, places))| (*rule, *count, &places[..]))
     }
 }

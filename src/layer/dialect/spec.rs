@@ -3,7 +3,7 @@
 //! Where it says nothing, attributes are what the archive says, and names that lead out of the root stay in it.
 
 use super::errno::Errno;
-use super::fs::{Fs, Kind, components};
+use super::fs::{ByBytes, Fs, Kind, Number, components};
 use super::path::{join, secure_join, split};
 use super::rule::{EntryPlace, Notes, Rule};
 use super::{Fault, Remains, Unpack, Why};
@@ -98,7 +98,7 @@ impl Spec {
             }
             ReadType::Regular => Kind::File(entry.content.clone()),
             ReadType::Symlink => Kind::Symlink(entry.link_name.as_slice().into()),
-            ReadType::Directory => Kind::Directory(Default::default()),
+            ReadType::Directory => Kind::Directory(ByBytes::new()),
             ReadType::CharDevice => Kind::CharDevice(entry.device.0, entry.device.1),
             ReadType::BlockDevice => Kind::BlockDevice(entry.device.0, entry.device.1),
             ReadType::Fifo => Kind::Fifo,
@@ -124,7 +124,7 @@ impl Spec {
         Ok(())
     }
 
-    fn attributes(&mut self, number: u32, entry: &Entry) {
+    fn attributes(&mut self, number: Number, entry: &Entry) {
         self.fs.restate(number);
         let inode = self.fs.inode_mut(number);
         if !matches!(inode.kind, Kind::Symlink(_)) {

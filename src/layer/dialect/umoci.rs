@@ -1,10 +1,8 @@
 //! umoci 0.4.7, `umoci unpack` as root (oci/layer/tar_extract.go): all layers are applied to one directory,
 //! and what a layer has made is remembered, so that its own whiteouts spare it.
 
-use std::collections::BTreeSet;
-
 use super::errno::Errno;
-use super::fs::{Fs, Kind, components};
+use super::fs::{ByBytes, Fs, Kind, Number, components};
 use super::go_tar::{GoEntries, GoEntry, ZERO_TIME};
 use super::path::{clean, join, secure_join, split};
 use super::rule::{Notes, Rule};
@@ -30,7 +28,7 @@ pub(super) struct Umoci {
     fs: Fs,
     entries: Option<GoEntries>,
     /// What this layer has made, and the directories above it.
-    upper: BTreeSet<Vec<u8>>,
+    upper: ByBytes,
     /// Whether the directory is gone in which the root file system stood.
     is_lost: bool,
 }
@@ -44,7 +42,7 @@ impl Umoci {
         Self {
             fs,
             entries: None,
-            upper: BTreeSet::new(),
+            upper: ByBytes::new(),
             is_lost: false,
         }
     }
@@ -107,15 +105,15 @@ impl Umoci {
             notes.add(Rule::UmociLinkAttributesIgnored);
         }
         for (at, _) in path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/') {
-            if !self.upper.contains(&path[..at]) {
-                self.upper.insert(path[..at].to_vec());
+            if !self.upper.contains_key(&path[..at]) {
+                self.upper.insert(path[..at].to_vec(), entry.offset);
             }
         }
-        self.upper.insert(path);
+        self.upper.insert(path, entry.offset);
         Ok(())
     }
 
-    fn create(&mut self, entry: &GoEntry, path: &[u8], notes: &mut Notes) -> Result<u32, Why> {
+    fn create(&mut self, entry: &GoEntry, path: &[u8], notes: &mut Notes) -> Result<Number, Why> {
         Ok(match entry.typeflag {
             b'0' => self.fs.create(path, entry.data.clone()?)?,
             b'1' => {
@@ -190,7 +188,7 @@ impl Umoci {
         };
         let mut pending = vec![path.clone()];
         while let Some(at) = pending.pop() {
-            let spared = self.upper.contains(&at);
+            let spared = self.upper.contains_key(&at);
             if !(spared || is_opaque && at == path) {
                 if at == b"/" || directory.starts_with(&at) {
                     notes.add(Rule::UmociWhiteoutOfParent);
@@ -208,7 +206,7 @@ impl Umoci {
     }
 
     /// `restoreMetadata`: owner, mode, xattrs, time.
-    fn restore(&mut self, number: u32, entry: &GoEntry, notes: &mut Notes) -> Result<(), Why> {
+    fn restore(&mut self, number: Number, entry: &GoEntry, notes: &mut Notes) -> Result<(), Why> {
         self.fs.lchown(number, entry.uid as u32, entry.gid as u32);
         let inode = self.fs.inode_mut(number);
         if !matches!(inode.kind, Kind::Symlink(_)) {
