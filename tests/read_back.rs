@@ -21,9 +21,8 @@ use handroll::layer::{Blob, BlobJob, Bytes, Compression, Layer, SegmentCache, Wa
 use handroll::native::{DiskOptions, read_dir};
 use handroll::tar::{Entries, Entry, pax};
 use handroll::tree::Tree;
-use rustix::fs::{lgetxattr, llistxattr};
 use support::random::seed;
-use support::{GNU, Maker, POSIX, Wishes, gnu_tar, output, tmpfs};
+use support::{GNU, Maker, POSIX, Wishes, gnu_tar, output, tmpfs, xattrs};
 use tempfile::TempDir;
 
 /// Paths that fit one system call: these readers pass them whole.
@@ -222,25 +221,6 @@ fn facts(root: &Path) -> BTreeMap<Vec<u8>, Facts> {
         all.insert(name, seen);
     }
     all
-}
-
-fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let mut buffer = vec![0; 65_536];
-    let length = llistxattr(path, &mut buffer[..]).unwrap();
-    let names: Vec<Vec<u8>> = buffer[..length]
-        .split(|&byte| byte == 0)
-        .map(<[u8]>::to_vec)
-        .collect();
-    let read = |name: Vec<u8>| {
-        let mut value = vec![0; 65_536];
-        let length = lgetxattr(path, &name[..], &mut value[..]).unwrap();
-        (name, value[..length].to_vec())
-    };
-    names
-        .into_iter()
-        .filter(|name| !name.is_empty())
-        .map(read)
-        .collect()
 }
 
 /// An image of one layer, as a directory.

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use super::entry::{Ending, Entry, ReadType};
 use super::error::TarError;
 use super::oddity::Oddity;
 use super::raw::{self, Dialect, Raw, until_nul};
-use super::read::{Ending, Entries, Entry, Place, ReadType};
+use super::read::{Entries, Place};
 use super::records::{Facts, Record, Records};
 use super::{BLOCK, field, padding, pax};
 use crate::content::{Content, ContentError};
@@ -101,17 +102,7 @@ const VALUE_LIMIT: usize = 4096;
 /// The blocks of an entry and of the headers before it. `start` is where the entry before ends; behind it may
 /// stand global headers, which belong to none.
 pub fn runs(tar: &Content, start: u64, entry: &Entry) -> Result<Vec<Run>, TarError> {
-    let mut runs = Vec::new();
-    for raw in headers(tar, start, entry.header)? {
-        let size = raw.size()?;
-        let (kind, data) = match raw.flag() {
-            b'L' | b'K' => (BlockKind::LongName, BlockKind::LongName),
-            b'g' => (BlockKind::GlobalHeader, BlockKind::PaxRecords),
-            _ => (BlockKind::PaxHeader, BlockKind::PaxRecords),
-        };
-        push(&mut runs, kind, raw.offset, BLOCK);
-        push(&mut runs, data, raw.offset + BLOCK, size);
-    }
+    let mut runs = header_runs(tar, start, entry.header)?;
     let behind = entry.header + BLOCK;
     push(&mut runs, BlockKind::Header, entry.header, BLOCK);
     push(&mut runs, BlockKind::SparseMap, behind, entry.data - behind);
@@ -120,8 +111,8 @@ pub fn runs(tar: &Content, start: u64, entry: &Entry) -> Result<Vec<Run>, TarErr
 }
 
 /// The blocks behind the last entry.
-pub fn ending_runs(ending: &Ending) -> Vec<Run> {
-    let mut runs = Vec::new();
+pub fn ending_runs(tar: &Content, ending: &Ending) -> Result<Vec<Run>, TarError> {
+    let mut runs = header_runs(tar, ending.start, ending.offset)?;
     push(
         &mut runs,
         BlockKind::End,
@@ -129,7 +120,22 @@ pub fn ending_runs(ending: &Ending) -> Vec<Run> {
         ending.rest - ending.offset,
     );
     push(&mut runs, BlockKind::Trailing, ending.rest, ending.length);
-    runs
+    Ok(runs)
+}
+
+/// The blocks of headers that describe what follows them.
+fn header_runs(tar: &Content, start: u64, end: u64) -> Result<Vec<Run>, TarError> {
+    let mut runs = Vec::new();
+    for raw in headers(tar, start, end)? {
+        let (kind, data) = match raw.flag() {
+            b'L' | b'K' => (BlockKind::LongName, BlockKind::LongName),
+            b'g' => (BlockKind::GlobalHeader, BlockKind::PaxRecords),
+            _ => (BlockKind::PaxHeader, BlockKind::PaxRecords),
+        };
+        push(&mut runs, kind, raw.offset, BLOCK);
+        push(&mut runs, data, raw.offset + BLOCK, raw.size()?);
+    }
+    Ok(runs)
 }
 
 fn push(runs: &mut Vec<Run>, kind: BlockKind, offset: u64, length: u64) {

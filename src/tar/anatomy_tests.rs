@@ -28,7 +28,8 @@ fn dissect(tar: &[u8]) -> (Vec<Run>, Vec<(Entry, Fields)>) {
         all.extend(runs(&content, place.offset, &entry).unwrap());
         found.push((entry, fields(&content, &place).unwrap()));
     }
-    all.extend(ending_runs(&entries.ending().unwrap().unwrap()));
+    let ending = entries.ending().unwrap().unwrap();
+    all.extend(ending_runs(&content, &ending).unwrap());
     (all, found)
 }
 
@@ -80,6 +81,7 @@ fn example() -> Vec<u8> {
     tar.resize(sparse + 1536, 0);
     tar[sparse + 124..sparse + 135].copy_from_slice(b"00000001007");
     fix_sum(&mut tar, sparse);
+    tar.extend(global(&records(&[("comment", "no entry follows")])));
     tar.resize(tar.len() + 1024 + 3, 0);
     tar
 }
@@ -121,6 +123,8 @@ fn every_block_is_something() {
             (Header, 1, 512),
             (SparseMap, 1, 512),
             (Data, 1, 7),
+            (GlobalHeader, 1, 512),
+            (PaxRecords, 1, 28),
             (End, 2, 512),
             (Trailing, 1, 3),
         ]

@@ -57,21 +57,18 @@ pub(super) fn number(field: &[u8]) -> Option<i128> {
     })
 }
 
-/// Whether a field is a number to those who are strict: Go and Python take blanks around octal digits and
-/// nothing else before a NUL.
+/// Whether a field is the same number to everybody: octal digits with spaces before, and blanks and what stands
+/// behind a NUL after them; or base-256.
 pub(super) fn is_strict(field: &[u8]) -> bool {
     if field.first().is_some_and(|first| first & 0x80 != 0) {
         return true;
     }
-    let is_blank = |byte: &u8| matches!(byte, b' ' | 0);
-    let start = field
-        .iter()
-        .position(|byte| !is_blank(byte))
-        .unwrap_or(field.len());
-    let text = field[start..].split(|&byte| byte == 0).next().unwrap_or_default();
-    text.trim_ascii_end()
-        .iter()
-        .all(|byte| matches!(byte, b'0'..=b'7'))
+    let text = field.split(|&byte| byte == 0).next().unwrap_or_default();
+    if text.is_empty() {
+        return field.iter().all(|&byte| byte == 0);
+    }
+    let digits = text.trim_ascii();
+    !digits.is_empty() && digits.iter().all(|byte| matches!(byte, b'0'..=b'7'))
 }
 
 /// The largest number that a field of 12 bytes takes in octal.
@@ -101,10 +98,13 @@ mod tests {
             assert_eq!(number(field), expected, "{field:?}");
         }
         for (field, strict) in [
-            (&b" \x00644 \0"[..], true),
+            (&b"  644 \0"[..], true),
             (b"644\0junk", true),
             (b"644 junk", false),
             (b"\xffabc", true),
+            (b"\0\0\0", true),
+            (b"\0 7", false),
+            (b"   ", false),
         ] {
             assert_eq!(is_strict(field), strict, "{field:?}");
         }

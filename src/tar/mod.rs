@@ -6,6 +6,7 @@
 //! given.
 
 pub mod anatomy;
+mod entry;
 mod error;
 mod field;
 mod header;
@@ -19,10 +20,11 @@ mod records;
 mod sparse;
 mod window;
 
+pub use entry::{Ending, Entry, ReadType};
 pub use error::TarError;
 pub use header::{EntryHeader, EntryType, Format, encode};
 pub use oddity::{ODDITY_LIMIT, Oddity, Part, SparseForm};
-pub use read::{Ending, Entries, Entry, GLOBAL_LIMIT, HEADER_LIMIT, NAME_LIMIT, Place, ReadType};
+pub use read::{Entries, GLOBAL_LIMIT, HEADER_LIMIT, NAME_LIMIT, Place};
 pub(crate) use sparse::expand;
 pub use sparse::{FILE_LIMIT, PIECE_LIMIT, SparseError};
 pub(crate) use window::Window;

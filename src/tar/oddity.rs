@@ -1,9 +1,9 @@
 //! What readers of tars take differently: the same bytes, other files. Each is told with its place and with who
 //! sees what, so that it becomes a finding and not a guess.
 //!
-//! The readers: GNU tar 1.34 and Python 3.11's `tarfile`, which were run on all of these; Go's `archive/tar`
-//! (containerd, Docker, umoci, skopeo), by its source and by umoci 0.4.7; libarchive by its source. What is
-//! said of *us* is what [`super::Entries`] gives.
+//! The readers: GNU tar 1.34, Python 3.11's `tarfile` and Go's `archive/tar` in umoci 0.4.7, which
+//! `tests/foreign_tars.rs` runs on each of these; containerd, Docker and skopeo read with Go's too. libarchive
+//! is from its source. *Here* is what [`super::Entries`] gives.
 
 use super::NAME_LIMIT;
 
@@ -33,9 +33,10 @@ pub enum SparseForm {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Oddity {
     /// A GNU long name (`L`, `K`) and a PAX record (`path`, `linkpath`) that say different things. The record
-    /// wins here, in GNU tar and in libarchive; the long name in Go; in Python whichever stands first.
+    /// wins here, in GNU tar and in libarchive; the long name in Go; in Python whichever stands first. Or a
+    /// `path` beside a sparse file's own name: that name wins, but in Python the record that stands last.
     TwoNames {
-        /// Of the long name's header.
+        /// Of the long name's header, or of the `path` beside a sparse file's name.
         offset: u64,
         /// Which name.
         part: Part,
@@ -48,7 +49,8 @@ pub enum Oddity {
         /// Its type flag.
         flag: u8,
     },
-    /// A keyword that stands twice in one PAX header. The last counts everywhere.
+    /// A keyword that stands twice in one PAX header. The last counts, but for a global header in GNU tar, where
+    /// the first does; and GNU tar complains of each value that it cannot take.
     TwoRecords {
         /// Of the second record.
         offset: u64,
@@ -61,16 +63,30 @@ pub enum Oddity {
         /// Of the global header.
         offset: u64,
     },
-    /// A record of a global header sets an attribute of this entry. It does here, in GNU tar and Python; Go and
-    /// libarchive pass over global headers, so container runtimes take the entry's own header.
+    /// A global header before this entry. containerd and Docker pass over it; umoci refuses the layer.
+    GlobalHeader {
+        /// Where it begins.
+        offset: u64,
+    },
+    /// A record of a global header sets an attribute of this entry. It does here, in GNU tar (but for xattrs)
+    /// and in Python (which looks for the next header where the entry's own says); Go and libarchive do not look
+    /// at it, so container runtimes take the entry's own header.
     GlobalRecord {
         /// Of the record.
         offset: u64,
         /// The keyword.
         keyword: Vec<u8>,
     },
+    /// A global record that a later global header does not repeat. It still holds here and in Python; in GNU tar
+    /// that header takes the place of the one before.
+    GlobalNotRepeated {
+        /// Of the record.
+        offset: u64,
+        /// The keyword.
+        keyword: Vec<u8>,
+    },
     /// The Solaris spelling of a PAX header, type `X`. It is one here, in GNU tar, Python and libarchive; in
-    /// Go it is a file of an unknown type, and its records do not count.
+    /// Go it is a file of an unknown type, which umoci refuses, and its records do not count.
     SolarisHeader {
         /// Of the header.
         offset: u64,
@@ -86,9 +102,9 @@ pub enum Oddity {
         /// What the record says.
         record: u64,
     },
-    /// A size on what has no content. Here, in Go and Python nothing is skipped; GNU tar and libarchive skip
-    /// that many bytes after what is no hard link (libarchive after hard links too, in part), so that they see
-    /// other entries behind it.
+    /// A size on what has no content. Nothing is skipped here, in Go and Python. GNU tar skips that many bytes
+    /// after symlinks, devices, fifos and directories of type NUL, and after hard links if a record says the
+    /// size, so that it sees other entries behind; libarchive does too.
     SizeWithoutContent {
         /// Of the header.
         offset: u64,
@@ -101,27 +117,40 @@ pub enum Oddity {
         /// Of the header.
         offset: u64,
     },
-    /// A number with something behind it. Here and in GNU tar a space ends a number; Go and Python refuse the
-    /// whole tar.
+    /// A number that not all read. Something behind a space: nobody minds here and in GNU tar; Go refuses the
+    /// whole tar, Python stops. A NUL before the digits: it is passed over here and in Go, ends the number in
+    /// Python, and in GNU tar if it is the second. Nothing but blanks: GNU tar refuses that. Go and Python want to
+    /// read the device numbers of what is no device, too.
     LooseNumber {
         /// Of the header.
         offset: u64,
         /// The field.
         field: &'static str,
     },
-    /// A negative owner. Here it wraps to 32 bits, as it does in the kernel when Go and Python pass it on; GNU
-    /// tar warns and takes its own user.
-    NegativeId {
+    /// An owner that is negative, or 4294967295. A negative one wraps to 32 bits here, as it does in the kernel
+    /// when Go and Python pass it on; GNU tar refuses it and takes another. 4294967295 means to the kernel that
+    /// the owner is left as it is, so runtimes make such a file root's.
+    OddId {
+        /// Of the header or record.
+        offset: u64,
+        /// The field.
+        field: &'static str,
+    },
+    /// Bytes where POSIX has the name's prefix, in a header that is not POSIX (GNU's has times there); or device
+    /// numbers in a V7 header, which has none. Python reads them, nobody else does.
+    ForeignField {
         /// Of the header.
         offset: u64,
         /// The field.
         field: &'static str,
     },
-    /// Bytes where POSIX has the name's prefix, in a header that is not POSIX: GNU's has times there. Python
-    /// takes them for a prefix; nobody else does.
-    ForeignPrefix {
+    /// An entry without a name, or a hard link without a target. Here the name is empty; GNU tar makes it `.`,
+    /// umoci refuses it.
+    EmptyName {
         /// Of the header.
         offset: u64,
+        /// Which name.
+        part: Part,
     },
     /// Bytes behind the NUL that ends a name in a header or in a GNU long name. Nobody reads them.
     BehindNul {
@@ -139,9 +168,18 @@ pub enum Oddity {
         keyword: Vec<u8>,
     },
     /// A PAX record without a value. POSIX says that it takes back what was said before: here and in Go the
-    /// header's field holds (and a global record's, here); GNU tar and Python take an empty name or 0. An xattr
-    /// without a value exists here, in GNU tar and in libarchive; in Go it does not.
+    /// header's field holds. GNU tar and Python take an empty name; of what should be a number GNU tar
+    /// complains and takes the header's, Python takes 0. An xattr without a value exists here, in GNU tar and
+    /// in libarchive; in Go it does not.
     EmptyValue {
+        /// Of the record.
+        offset: u64,
+        /// The keyword.
+        keyword: Vec<u8>,
+    },
+    /// An xattr with `%25` or `%3D` in its name. GNU tar writes `%` and `=` so, and it and we read it so; Go,
+    /// Python and libarchive take the name as it stands.
+    EscapedXattr {
         /// Of the record.
         offset: u64,
         /// The keyword.
@@ -156,8 +194,8 @@ pub enum Oddity {
         keyword: Vec<u8>,
     },
     /// A type flag that is rare (`7`, a file that lies in one piece) or unknown. `7` is a file here, in GNU
-    /// tar, Python and libarchive; what is unknown is left out here, and is a file there. containerd and umoci
-    /// refuse a layer with any of these.
+    /// tar, Python and libarchive; what is unknown is left out here, and is a file there (but for GNU's own
+    /// types, which GNU tar knows). containerd and umoci refuse a layer with any of these.
     RareType {
         /// Of the header.
         offset: u64,
@@ -165,7 +203,8 @@ pub enum Oddity {
         flag: u8,
     },
     /// A regular file whose name ends in a slash. It is a file here, in Go and Python; a directory in GNU tar
-    /// and libarchive.
+    /// and libarchive. Or an entry of type NUL, a directory if its name ends so, whose header and record do not
+    /// agree about that: Python goes by the header, all others by the record.
     TrailingSlash {
         /// Of the header.
         offset: u64,
@@ -179,7 +218,8 @@ pub enum Oddity {
         form: SparseForm,
     },
     /// Records of a sparse file on what is no regular file, or of a version that is not known. They are passed
-    /// over here and, if the version is unknown, in Go, which refuses the former.
+    /// over here, and in Go if the version is unknown; else Go refuses the whole tar. GNU tar and Python take
+    /// the name and the size that they say.
     SparseIgnored {
         /// Of the entry's header.
         offset: u64,
@@ -200,17 +240,21 @@ impl Oddity {
             | Self::TwoHeaders { offset, .. }
             | Self::TwoRecords { offset, .. }
             | Self::GlobalBetween { offset }
+            | Self::GlobalHeader { offset }
             | Self::GlobalRecord { offset, .. }
+            | Self::GlobalNotRepeated { offset, .. }
             | Self::SolarisHeader { offset }
             | Self::TwoSizes { offset, .. }
             | Self::SizeWithoutContent { offset, .. }
             | Self::SignedSum { offset }
             | Self::LooseNumber { offset, .. }
-            | Self::NegativeId { offset, .. }
-            | Self::ForeignPrefix { offset }
+            | Self::OddId { offset, .. }
+            | Self::ForeignField { offset, .. }
+            | Self::EmptyName { offset, .. }
             | Self::BehindNul { offset, .. }
             | Self::NulInRecord { offset, .. }
             | Self::EmptyValue { offset, .. }
+            | Self::EscapedXattr { offset, .. }
             | Self::UnreadRecord { offset, .. }
             | Self::RareType { offset, .. }
             | Self::TrailingSlash { offset }

@@ -93,12 +93,12 @@ impl Raw {
             })
     }
 
-    /// The owner or group. Some write −2 for 4294967294; the kernel takes one for the other.
+    /// The owner or group.
     pub(super) fn id(&self, name: &'static str, place: Place) -> Result<u32, TarError> {
-        let id: i64 = self.number(name, place.clone())?;
-        match i32::try_from(id) {
-            Ok(negative) if negative < 0 => Ok(negative.cast_unsigned()),
-            _ => self.number(name, place),
+        let id = self.number(name, place.clone()).ok().and_then(wrap_id);
+        match id {
+            Some(id) => Ok(id),
+            None => self.number(name, place),
         }
     }
 
@@ -183,8 +183,8 @@ impl Raw {
         })
     }
 
-    /// What in the block itself readers take differently.
-    pub(super) fn oddities(&self, entry_type: ReadType, name: &[u8], found: &mut Vec<Oddity>) {
+    /// What in the block itself readers take differently, be it an entry's or one of those before.
+    pub(super) fn oddities(&self, found: &mut Vec<Oddity>) {
         let offset = self.offset;
         if self.has_signed_sum {
             found.push(Oddity::SignedSum { offset });
@@ -195,33 +195,56 @@ impl Raw {
             ("gid", GID),
             ("size", SIZE),
             ("mtime", MTIME),
+            ("chksum", CHECKSUM),
+            ("devmajor", DEV_MAJOR),
+            ("devminor", DEV_MINOR),
         ] {
             if !field::is_strict(self.field(place)) {
                 found.push(Oddity::LooseNumber { offset, field });
             }
         }
-        for (field, place) in [("uid", UID), ("gid", GID)] {
-            if field::number(self.field(place)).is_some_and(|id| id < 0) {
-                found.push(Oddity::NegativeId { offset, field });
-            }
-        }
+    }
+
+    /// What in the header of an entry readers take differently.
+    pub(super) fn entry_oddities(&self, entry_type: ReadType, name: &[u8], found: &mut Vec<Oddity>) {
+        let offset = self.offset;
         let is_posix = matches!(self.dialect(), Dialect::Ustar | Dialect::Star);
         if !is_posix && self.flag() != b'S' && self.block[PREFIX.start] != 0 {
-            found.push(Oddity::ForeignPrefix { offset });
+            let field = "prefix";
+            found.push(Oddity::ForeignField { offset, field });
+        }
+        let is_device = matches!(entry_type, ReadType::CharDevice | ReadType::BlockDevice);
+        if is_device && self.dialect() == Dialect::V7 && self.block[DEV_MAJOR.start..DEV_MINOR.end] != [0; 16]
+        {
+            let field = "devmajor";
+            found.push(Oddity::ForeignField { offset, field });
         }
         for (part, place) in [(Part::Path, NAME), (Part::Target, LINK_NAME)] {
             if has_hidden(self.field(place)) {
                 found.push(Oddity::BehindNul { offset, part });
             }
         }
-        match (self.flag(), entry_type) {
-            (b'7', _) | (_, ReadType::Other(_)) => found.push(Oddity::RareType {
-                offset,
-                flag: self.flag(),
-            }),
-            (b'0', _) if name.ends_with(b"/") => found.push(Oddity::TrailingSlash { offset }),
-            _ => {}
+        let flag = self.flag();
+        if flag == b'7' || matches!(entry_type, ReadType::Other(_)) {
+            found.push(Oddity::RareType { offset, flag });
         }
+        let has_slash = name.ends_with(b"/");
+        let is_odd = match flag {
+            0 => has_slash != until_nul(self.field(NAME)).ends_with(b"/"),
+            b'0' | b'7' => has_slash,
+            _ => false,
+        };
+        if is_odd {
+            found.push(Oddity::TrailingSlash { offset });
+        }
+    }
+}
+
+/// An id of 32 bits. Some write −2 for 4294967294, and the kernel takes one for the other.
+pub(super) fn wrap_id(id: i64) -> Option<u32> {
+    match i32::try_from(id) {
+        Ok(negative) if negative < 0 => Some(negative.cast_unsigned()),
+        _ => u32::try_from(id).ok(),
     }
 }
 

@@ -13,12 +13,12 @@
 //!
 //! Who does otherwise is told entry by entry, as an [`Oddity`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::entry::{Ending, Entry, ReadType};
 use super::error::TarError;
 use super::oddity::{ODDITY_LIMIT, Oddity, Part};
-use super::raw::{Raw, has_hidden, until_nul};
+use super::raw::{self, Raw, has_hidden, until_nul};
 use super::records::{Facts, Records};
 use super::sparse::{Map, Wrong};
 use super::window::Window;
@@ -37,75 +37,13 @@ pub const GLOBAL_LIMIT: u64 = 64 << 10;
 /// The most headers of long names and records that may stand before one entry.
 pub const HEADER_LIMIT: usize = 256;
 
-/// What kind of file an entry makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names of `EntryType`")]
-pub enum ReadType {
-    Regular,
-    HardLink,
-    Symlink,
-    CharDevice,
-    BlockDevice,
-    Directory,
-    Fifo,
-    /// Something that is not a file of a layer, by its type flag. Its content was skipped.
-    Other(u8),
-}
-
-impl ReadType {
-    fn has_content(self) -> bool {
-        matches!(self, Self::Regular | Self::Other(_))
-    }
-}
-
-/// One entry as it was read. Names are bytes as they stand there: nothing is cleaned.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Where its first header block begins.
-    pub offset: u64,
-    /// Where its own header block is, behind those of long names and records.
-    pub header: u64,
-    /// Where its stored content begins, or would.
-    pub data: u64,
-    /// Where it ends, padding included.
-    pub end: u64,
-    /// Its name.
-    pub name: Vec<u8>,
-    /// What it is.
-    pub entry_type: ReadType,
-    /// The target of a symlink, the other name of a hard link; else empty as a rule.
-    pub link_name: Vec<u8>,
-    /// Permission bits with setuid, setgid and sticky; the file type that some write is dropped.
-    pub mode: u32,
-    /// The owner.
-    pub uid: u32,
-    /// The owner's group.
-    pub gid: u32,
-    /// The owner's name, to be shown: the number counts.
-    pub uname: Vec<u8>,
-    /// The group's name, likewise.
-    pub gname: Vec<u8>,
-    /// When it was modified.
-    pub mtime: Time,
-    /// Major and minor number; 0 for what is no device.
-    pub device: (u32, u32),
-    /// Extended attributes.
-    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// How many bytes of content it has, holes included.
-    pub size: u64,
-    /// How many of them lie in the tar, from `data` on.
-    pub stored: u64,
-    /// The content.
-    pub content: Content,
-    /// What other readers take otherwise, in no special order; [`ODDITY_LIMIT`] at most.
-    pub oddities: Vec<Oddity>,
-}
-
 /// The entries of a tar, in its order. After an error it yields nothing more.
 pub struct Entries {
     window: Window,
     offset: u64,
     globals: Arc<Records>,
+    /// Where the last entry ends.
+    start: u64,
     state: State,
 }
 
@@ -122,22 +60,6 @@ enum State {
     Reading,
     Ended,
     Failed,
-}
-
-/// What stands behind the last entry. All of it is part of the DiffID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// Where it begins.
-    pub offset: u64,
-    /// How many zero blocks end the archive: two by POSIX, one or none where readers do not mind. Behind a
-    /// single one that does not end the bytes Go refuses the tar; all others stop at it.
-    pub marker: u8,
-    /// Where what follows the marker begins: the rest of a record as a rule, zeros.
-    pub rest: u64,
-    /// How many bytes follow the marker.
-    pub length: u64,
-    /// The first of them that is no zero. Nobody reads what is there; tools that look for more archives do.
-    pub data: Option<u64>,
 }
 
 /// What headers before an entry say about it.
@@ -168,6 +90,7 @@ impl Entries {
         Self {
             window: Window::new(content),
             offset: place.offset,
+            start: place.offset,
             globals: place.globals,
             state: State::Reading,
         }
@@ -199,6 +122,7 @@ impl Entries {
         }
         let length = self.window.content().len();
         let mut ending = Ending {
+            start: self.start,
             offset: self.offset,
             marker: 0,
             rest: self.offset,
@@ -233,9 +157,7 @@ impl Entries {
                 };
             };
             let flag = raw.flag();
-            if raw.has_signed_sum && matches!(flag, b'L' | b'K' | b'x' | b'X' | b'g') {
-                extension.oddities.push(Oddity::SignedSum { offset: at });
-            }
+            raw.oddities(&mut extension.oddities);
             let is_second = match flag {
                 b'L' => {
                     let long = self.long_name(&raw, Part::Path, &mut extension)?;
@@ -357,9 +279,10 @@ impl Entries {
             });
         }
         Arc::make_mut(&mut self.globals).extend(records);
-        if extension.offset.is_some() {
-            extension.oddities.push(Oddity::GlobalBetween { offset });
-        }
+        extension.oddities.push(match extension.offset {
+            Some(_) => Oddity::GlobalBetween { offset },
+            None => Oddity::GlobalHeader { offset },
+        });
         extension.trim();
         Ok(())
     }
@@ -377,7 +300,7 @@ impl Entries {
         let link_name = choose(&facts, Part::Target, extension.link_name, &mut odd)
             .unwrap_or_else(|| raw.link_name().to_vec());
         let entry_type = raw.entry_type(&name);
-        raw.oddities(entry_type, &name, &mut odd);
+        raw.entry_oddities(entry_type, &name, &mut odd);
         facts.oddities(&mut odd);
         let (uname, gname) = raw.owner_names();
         let mut entry = Entry {
@@ -388,26 +311,23 @@ impl Entries {
             name,
             entry_type,
             link_name,
-            mode: raw.number::<u32>("mode", super::raw::MODE)? & 0o7777,
-            uid: facts
-                .id("uid")?
-                .map_or_else(|| raw.id("uid", super::raw::UID), Ok)?,
-            gid: facts
-                .id("gid")?
-                .map_or_else(|| raw.id("gid", super::raw::GID), Ok)?,
+            mode: raw.number::<u32>("mode", raw::MODE)? & 0o7777,
+            uid: facts.id("uid")?.map_or_else(|| raw.id("uid", raw::UID), Ok)?,
+            gid: facts.id("gid")?.map_or_else(|| raw.id("gid", raw::GID), Ok)?,
             uname: facts.bytes("uname").unwrap_or_else(|| uname.to_vec()),
             gname: facts.bytes("gname").unwrap_or_else(|| gname.to_vec()),
             mtime: match facts.time()? {
                 Some(time) => time,
-                None => Time::at(raw.number("mtime", super::raw::MTIME)?),
+                None => Time::at(raw.number("mtime", raw::MTIME)?),
             },
             device: raw.device(entry_type)?,
             xattrs: facts.xattrs(),
             size: 0,
             stored: 0,
-            content: Content::inline([]),
+            content: self.window.content().slice(0, 0),
             oddities: odd,
         };
+        attribute_oddities(raw, &facts, &mut entry);
         let stored = stored_size(raw, &facts, entry_type, &mut entry.oddities)?;
         self.take_content(raw, &own, stored, &mut entry)?;
         trim(&mut entry.oddities);
@@ -480,6 +400,12 @@ impl Entries {
             entry.oddities.push(Oddity::SparseIgnored { offset });
         } else if let Some(name) = own.sparse("name") {
             entry.name = until_nul(name).to_vec();
+            if let Some(path) = own.get("path").filter(|path| path.value != name) {
+                entry.oddities.push(Oddity::TwoNames {
+                    offset: path.offset,
+                    part: Part::Path,
+                });
+            }
         }
         Ok(map)
     }
@@ -501,6 +427,28 @@ fn choose(facts: &Facts<'_>, part: Part, long: Option<Long>, odd: &mut Vec<Oddit
     }
 }
 
+/// What in the attributes of an entry readers take differently.
+fn attribute_oddities(raw: &Raw, facts: &Facts<'_>, entry: &mut Entry) {
+    for (field, id, place) in [("uid", entry.uid, raw::UID), ("gid", entry.gid, raw::GID)] {
+        let is_negative = field::number(raw.field(place)).is_some_and(|id| id < 0);
+        let record = facts.record(field).filter(|_| !is_negative);
+        if id == u32::MAX || is_negative {
+            let offset = record.map_or(raw.offset, |record| record.offset);
+            entry.oddities.push(Oddity::OddId { offset, field });
+        }
+    }
+    let offset = raw.offset;
+    if entry.name.is_empty() {
+        let part = Part::Path;
+        entry.oddities.push(Oddity::EmptyName { offset, part });
+    }
+    let is_link = matches!(entry.entry_type, ReadType::HardLink | ReadType::Symlink);
+    if is_link && entry.link_name.is_empty() {
+        let part = Part::Target;
+        entry.oddities.push(Oddity::EmptyName { offset, part });
+    }
+}
+
 /// How many bytes of content are stored behind a header.
 fn stored_size(
     raw: &Raw,
@@ -508,33 +456,27 @@ fn stored_size(
     entry_type: ReadType,
     odd: &mut Vec<Oddity>,
 ) -> Result<u64, TarError> {
+    let header = raw.size()?;
+    let record = facts.size()?;
     if !entry_type.has_content() {
-        let size = match facts.size() {
-            Ok(Some(size)) => Some(size),
-            _ => raw.size().ok(),
-        };
-        if let Some(size @ 1..) = size {
-            let offset = raw.offset;
+        let (offset, size) = (raw.offset, record.unwrap_or(header));
+        if size > 0 {
             odd.push(Oddity::SizeWithoutContent { offset, size });
         }
         return Ok(0);
     }
-    let header = raw.size();
-    match facts.size()? {
-        None => header,
-        Some(record) => {
-            let header = header.unwrap_or(0);
-            let fits = header != 0 || record <= field::MAX_OCTAL_12;
-            if let (true, Some(found)) = (header != record && fits, facts.record("size")) {
-                odd.push(Oddity::TwoSizes {
-                    offset: found.offset,
-                    header,
-                    record,
-                });
-            }
-            Ok(record)
-        }
+    let Some(record) = record else {
+        return Ok(header);
+    };
+    let could_hold = header != 0 || record <= field::MAX_OCTAL_12;
+    if let (true, Some(found)) = (header != record && could_hold, facts.record("size")) {
+        odd.push(Oddity::TwoSizes {
+            offset: found.offset,
+            header,
+            record,
+        });
     }
+    Ok(record)
 }
 
 /// Cuts a list of oddities that got too long.
@@ -558,6 +500,7 @@ impl Iterator for Entries {
         if self.state != State::Reading {
             return None;
         }
+        self.start = self.offset;
         let entry = self.read().transpose();
         match entry {
             Some(Ok(_)) => {}

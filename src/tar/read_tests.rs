@@ -285,3 +285,147 @@ fn damage_is_no_panic() {
         let _ = entries(&tar);
     }
 }
+
+#[test]
+fn what_stands_behind_the_last_entry() {
+    let mut tar = with_records(b"9 path=b\n");
+    let start = tar.len() as u64;
+    let ending = |tar: &[u8]| {
+        let mut entries = Entries::new(Content::inline(tar));
+        assert_eq!(entries.ending(), Ok(None));
+        assert_eq!(entries.by_ref().count(), 1);
+        let ending = entries.ending().unwrap().unwrap();
+        assert_eq!(ending.start, start);
+        (
+            ending.offset - start,
+            ending.marker,
+            ending.rest - start,
+            ending.length,
+            ending.data,
+        )
+    };
+    assert_eq!(ending(&tar), (0, 0, 0, 0, None));
+    tar.resize(tar.len() + 300, 0);
+    assert_eq!(ending(&tar), (0, 0, 0, 300, None));
+    tar.resize(tar.len() + 212, 0);
+    assert_eq!(ending(&tar), (0, 1, 512, 0, None));
+    tar.resize(tar.len() + 1024, 0);
+    assert_eq!(ending(&tar), (0, 2, 1024, 512, None));
+    tar.push(7);
+    assert_eq!(ending(&tar), (0, 2, 1024, 513, Some(start + 1536)));
+    tar[start as usize + 700] = 7;
+    assert_eq!(ending(&tar), (0, 1, 512, 1025, Some(start + 700)));
+    tar.splice(start as usize..start as usize, global(b"13 comment=c\n"));
+    assert_eq!(ending(&tar), (1024, 1, 1536, 1025, Some(start + 1724)));
+    // After an error nothing is known of what follows.
+    let mut entries = Entries::new(Content::inline(&tar[..700]));
+    assert!(entries.next().unwrap().is_err());
+    assert!(entries.next().is_none() && entries.ending() == Ok(None));
+}
+
+#[test]
+fn reading_goes_on_from_any_place() {
+    let mut tar = global(b"14 mtime=1234\n");
+    for number in 0..10 {
+        tar.extend(with_records(format!("11 path={number}0\n").as_bytes()));
+    }
+    let content = Content::inline(tar);
+    let mut entries = Entries::new(content.clone());
+    let mut places = Vec::new();
+    let mut names = Vec::new();
+    loop {
+        places.push(entries.place());
+        let Some(entry) = entries.next() else { break };
+        names.push(entry.unwrap().name);
+    }
+    for (index, place) in places.into_iter().enumerate() {
+        let rest: Vec<Entry> = Entries::resume(content.clone(), place)
+            .map(Result::unwrap)
+            .collect();
+        let found: Vec<_> = rest.iter().map(|entry| entry.name.clone()).collect();
+        assert_eq!(found, names[index..]);
+        assert!(rest.iter().all(|entry| entry.mtime == Time::at(1234)));
+    }
+}
+
+#[test]
+fn what_describes_an_entry_is_bounded() {
+    let extended = |count: usize| -> Vec<u8> {
+        let one = with_records(b"9 path=b\n");
+        [&one[..1024].repeat(count), &one[1024..]].concat()
+    };
+    assert_eq!(entries(&extended(HEADER_LIMIT)).unwrap().len(), 1);
+    let limit = HEADER_LIMIT;
+    let error = entries(&extended(HEADER_LIMIT + 1)).unwrap_err();
+    assert_eq!(
+        error,
+        TarError::Headers {
+            offset: 1024 * 257,
+            limit
+        }
+    );
+    let mut records = b"40009 comment=".to_vec();
+    records.resize(40_008, b'x');
+    records.push(b'\n');
+    let twice = [global(&records), global(&records), with_records(b"")].concat();
+    assert!(matches!(
+        entries(&twice).unwrap_err(),
+        TarError::Globals {
+            offset: 40_960,
+            length: 80_018,
+            limit: GLOBAL_LIMIT
+        }
+    ));
+}
+
+/// A tar with a file whose sparse map is this, in the way of PAX 0.1, and which stores seven bytes.
+fn sparse(map: &str, size: u64) -> Result<Vec<Entry>, TarError> {
+    let mut records = Vec::new();
+    let size = size.to_string();
+    for (keyword, value) in [("map", map), ("size", &size)] {
+        let keyword = format!("GNU.sparse.{keyword}");
+        crate::tar::pax::put_record(&mut records, keyword.as_bytes(), value.as_bytes());
+    }
+    entries(&with_records(&records))
+}
+
+#[test]
+fn sparse_maps_that_make_no_file() {
+    use SparseError::{Number, Order, Stored, TooLarge, Unpaired};
+    let entry = sparse("0,3,5,0,8,4,20,0", 20).unwrap().remove(0);
+    assert_eq!(
+        entry.content.read_all(99).unwrap(),
+        b"con\0\0\0\0\0tent\0\0\0\0\0\0\0\0"
+    );
+    assert_eq!((entry.size, entry.stored), (20, 7));
+    let whole = sparse("0,7", 7).unwrap().remove(0).content;
+    assert!(
+        matches!(whole, Content::Inline(_)),
+        "a file without holes is what is stored"
+    );
+    let length = crate::tar::FILE_LIMIT + 1;
+    for (map, size, expected) in [
+        ("0,3,2,4", 20, Order { at: 2, length: 4 }),
+        ("0,7,21,0", 20, Order { at: 21, length: 0 }),
+        ("0,7", 6, Order { at: 0, length: 7 }),
+        (
+            "18446744073709551615,7",
+            20,
+            Order {
+                at: u64::MAX,
+                length: 7,
+            },
+        ),
+        ("0,6", 20, Stored { pieces: 6, stored: 7 }),
+        ("0,8", 20, Stored { pieces: 8, stored: 7 }),
+        ("0,7,9", 20, Unpaired),
+        ("0,-7", 20, Number),
+        ("0,7,", 20, Number),
+        ("0,7", length, TooLarge { length }),
+    ] {
+        let Err(TarError::Sparse { offset: 1024, reason }) = sparse(map, size) else {
+            panic!("{map} of {size} makes a file");
+        };
+        assert_eq!(reason, expected, "{map}");
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::error::TarError;
 use super::oddity::Oddity;
 use super::pax;
-use super::raw::until_nul;
+use super::raw::{until_nul, wrap_id};
 use super::sparse::SparseError;
 use crate::text::escape;
 use crate::tree::Time;
@@ -18,6 +18,8 @@ pub(super) struct Records {
     pub(super) pieces: Vec<u64>,
     /// How many bytes all keywords and values have.
     pub(super) length: u64,
+    /// Where the latest of them begin.
+    start: u64,
 }
 
 #[derive(Clone)]
@@ -59,6 +61,7 @@ impl Records {
     pub(super) fn parse(data: &[u8], start: u64, odd: &mut Vec<Oddity>) -> Result<Self, TarError> {
         let mut records = Self {
             length: data.len() as u64,
+            start,
             ..Self::default()
         };
         let mut offset = start;
@@ -107,6 +110,18 @@ impl Records {
                 keyword: owned(),
             });
         }
+        for (field, of) in [("uid", b"uid"), ("gid", b"gid")] {
+            if keyword == of && value.starts_with(b"-") {
+                odd.push(Oddity::OddId { offset, field });
+            }
+        }
+        let escapes: [&[u8]; 3] = [b"%25", b"%3D", b"%3d"];
+        if keyword.starts_with(pax::XATTR_PREFIX) && keyword.windows(3).any(|part| escapes.contains(&part)) {
+            odd.push(Oddity::EscapedXattr {
+                offset,
+                keyword: owned(),
+            });
+        }
         let is_known = READ.contains(&keyword)
             || IDLE.contains(&keyword)
             || keyword.starts_with(pax::XATTR_PREFIX)
@@ -134,6 +149,7 @@ impl Records {
     /// Adds later ones.
     pub(super) fn extend(&mut self, later: Self) {
         self.length += later.length;
+        self.start = later.start;
         self.by_keyword.extend(later.by_keyword);
     }
 
@@ -165,10 +181,11 @@ pub(super) struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// The record that counts: an own one, even if it only takes back a global one.
     pub(super) fn record(&self, keyword: &str) -> Option<&Record> {
-        let said = |record: &&Record| !record.value.is_empty();
-        let own = self.own.get(keyword).filter(said);
-        own.or_else(|| self.globals.get(keyword).filter(said))
+        let own = self.own.get(keyword);
+        let record = own.or_else(|| self.globals.get(keyword));
+        record.filter(|record| !record.value.is_empty())
     }
 
     pub(super) fn bytes(&self, keyword: &str) -> Option<Vec<u8>> {
@@ -198,7 +215,10 @@ impl Facts<'_> {
     }
 
     pub(super) fn id(&self, keyword: &'static str) -> Result<Option<u32>, TarError> {
-        let parse = |value: &[u8]| pax::decimal(value)?.try_into().ok();
+        let parse = |value: &[u8]| match value {
+            [b'-', rest @ ..] => wrap_id(0_i64.checked_sub_unsigned(pax::decimal(rest)?)?),
+            value => pax::decimal(value)?.try_into().ok(),
+        };
         self.parse(keyword, "a decimal number of at most 32 bits", parse)
     }
 
@@ -228,12 +248,13 @@ impl Facts<'_> {
     pub(super) fn oddities(&self, found: &mut Vec<Oddity>) {
         for (keyword, record) in &self.globals.by_keyword {
             let sets = READ.contains(&&keyword[..]) || keyword.starts_with(pax::XATTR_PREFIX);
-            let own = self.own.by_keyword.get(keyword);
-            if sets && !record.value.is_empty() && own.is_none_or(|own| own.value.is_empty()) {
-                found.push(Oddity::GlobalRecord {
-                    offset: record.offset,
-                    keyword: keyword.clone(),
-                });
+            if sets && !record.value.is_empty() && !self.own.by_keyword.contains_key(keyword) {
+                let (offset, keyword) = (record.offset, keyword.clone());
+                if offset < self.globals.start {
+                    let keyword = keyword.clone();
+                    found.push(Oddity::GlobalNotRepeated { offset, keyword });
+                }
+                found.push(Oddity::GlobalRecord { offset, keyword });
             }
         }
     }

@@ -5,6 +5,7 @@
 #[path = "../../src/random.rs"]
 pub mod random;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -15,7 +16,8 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
-    linkat, lsetxattr, makedev, mkdirat, mknodat, openat, statfs, symlinkat, utimensat,
+    lgetxattr, linkat, llistxattr, lsetxattr, makedev, mkdirat, mknodat, openat, statfs, symlinkat,
+    utimensat,
 };
 use tempfile::TempDir;
 
@@ -484,4 +486,24 @@ fn names_in(directory: &Path, prefix: &[u8], out: &mut Vec<u8>) {
             names_in(&path, &[prefix, name.as_bytes(), b"/"].concat(), out);
         }
     }
+}
+
+/// All xattrs of a file; links are not followed.
+pub fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut buffer = vec![0; 65_536];
+    let length = llistxattr(path, &mut buffer[..]).unwrap();
+    let names: Vec<Vec<u8>> = buffer[..length]
+        .split(|&byte| byte == 0)
+        .map(<[u8]>::to_vec)
+        .collect();
+    let read = |name: Vec<u8>| {
+        let mut value = vec![0; 65_536];
+        let length = lgetxattr(path, &name[..], &mut value[..]).unwrap();
+        (name, value[..length].to_vec())
+    };
+    names
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .map(read)
+        .collect()
 }
