@@ -33,6 +33,13 @@ fn facts(oddity: &Oddity) -> Option<(Check, Readings)> {
                 (GO, "forgets the entry's own header"),
             ],
         ),
+        Oddity::GlobalNotRepeated { .. } => (
+            Check::OddHeader,
+            &[
+                ("Python", "the global record still holds"),
+                ("GNU tar", "a later global header ends it"),
+            ],
+        ),
         Oddity::GlobalRecord { .. } => (
             Check::GlobalRecord,
             &[
@@ -67,13 +74,20 @@ fn facts(oddity: &Oddity) -> Option<(Check, Readings)> {
         ),
         Oddity::NegativeId { .. } => (
             Check::OddHeader,
-            &[(GO, "an owner of 32 bits"), ("GNU tar", "the user who unpacks")],
+            &[(GO, "an owner of 32 bits"), ("GNU tar", "refuses it")],
         ),
-        Oddity::ForeignPrefix { .. } => (
+        Oddity::ForeignField { .. } => (
             Check::OddHeader,
             &[
-                ("Go, Python", "may take it for the beginning of the name"),
-                ("GNU tar, libarchive", "nothing"),
+                ("Python", "a prefix of the name, or a device's numbers"),
+                ("Go, GNU tar, libarchive", "nothing"),
+            ],
+        ),
+        Oddity::EscapedXattr { .. } => (
+            Check::OddHeader,
+            &[
+                ("GNU tar", "`%` or `=` in the xattr's name"),
+                ("Go, Python, libarchive", "the name as it stands"),
             ],
         ),
         Oddity::NulInRecord { .. } => (
@@ -113,6 +127,10 @@ fn facts(oddity: &Oddity) -> Option<(Check, Readings)> {
             ],
         ),
         Oddity::Sparse { .. } => (Check::Sparse, &[]),
+        // Told of by its place, an entry behind it or not.
+        Oddity::GlobalHeader { .. } => return None,
+        // Told of by what they are: empty names, owners that change nothing.
+        Oddity::EmptyName { .. } | Oddity::UnsetId { .. } => return None,
         // All read these alike.
         Oddity::SignedSum { .. } | Oddity::BehindNul { .. } | Oddity::More => return None,
     })

@@ -127,11 +127,18 @@ pub enum Oddity {
         /// The field.
         field: &'static str,
     },
-    /// An owner that is negative, or 4294967295. A negative one wraps to 32 bits here, as it does in the kernel
-    /// when Go and Python pass it on; GNU tar refuses it and takes another. 4294967295 means to the kernel that
-    /// the owner is left as it is, so runtimes make such a file root's.
-    OddId {
+    /// A negative owner. It wraps to 32 bits here, as it does in the kernel when Go and Python pass it on; GNU
+    /// tar refuses it and takes another.
+    NegativeId {
         /// Of the header or record.
+        offset: u64,
+        /// The field.
+        field: &'static str,
+    },
+    /// The owner 4294967295. To the kernel that means to leave the owner as it is, so runtimes make such a file
+    /// root's.
+    UnsetId {
+        /// Of the header.
         offset: u64,
         /// The field.
         field: &'static str,
@@ -209,8 +216,8 @@ pub enum Oddity {
         /// Of the header.
         offset: u64,
     },
-    /// A file with holes. All read it, but not all read all forms, and the specification says that layers
-    /// should have none.
+    /// A file with holes. All read it, but containerd and umoci refuse a layer with the type `S`, and the
+    /// specification says that layers should have none.
     Sparse {
         /// Of the entry's header.
         offset: u64,
@@ -248,7 +255,8 @@ impl Oddity {
             | Self::SizeWithoutContent { offset, .. }
             | Self::SignedSum { offset }
             | Self::LooseNumber { offset, .. }
-            | Self::OddId { offset, .. }
+            | Self::NegativeId { offset, .. }
+            | Self::UnsetId { offset, .. }
             | Self::ForeignField { offset, .. }
             | Self::EmptyName { offset, .. }
             | Self::BehindNul { offset, .. }

@@ -327,7 +327,7 @@ impl Entries {
             content: self.window.content().slice(0, 0),
             oddities: odd,
         };
-        attribute_oddities(raw, &facts, &mut entry);
+        attribute_oddities(raw, &mut entry);
         let stored = stored_size(raw, &facts, entry_type, &mut entry.oddities)?;
         self.take_content(raw, &own, stored, &mut entry)?;
         trim(&mut entry.oddities);
@@ -428,16 +428,16 @@ fn choose(facts: &Facts<'_>, part: Part, long: Option<Long>, odd: &mut Vec<Oddit
 }
 
 /// What in the attributes of an entry readers take differently.
-fn attribute_oddities(raw: &Raw, facts: &Facts<'_>, entry: &mut Entry) {
+fn attribute_oddities(raw: &Raw, entry: &mut Entry) {
+    let offset = raw.offset;
     for (field, id, place) in [("uid", entry.uid, raw::UID), ("gid", entry.gid, raw::GID)] {
-        let is_negative = field::number(raw.field(place)).is_some_and(|id| id < 0);
-        let record = facts.record(field).filter(|_| !is_negative);
-        if id == u32::MAX || is_negative {
-            let offset = record.map_or(raw.offset, |record| record.offset);
-            entry.oddities.push(Oddity::OddId { offset, field });
+        if field::number(raw.field(place)).is_some_and(|id| id < 0) {
+            entry.oddities.push(Oddity::NegativeId { offset, field });
+        }
+        if id == u32::MAX {
+            entry.oddities.push(Oddity::UnsetId { offset, field });
         }
     }
-    let offset = raw.offset;
     if entry.name.is_empty() {
         let part = Part::Path;
         entry.oddities.push(Oddity::EmptyName { offset, part });

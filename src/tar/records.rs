@@ -112,7 +112,7 @@ impl Records {
         }
         for (field, of) in [("uid", b"uid"), ("gid", b"gid")] {
             if keyword == of && value.starts_with(b"-") {
-                odd.push(Oddity::OddId { offset, field });
+                odd.push(Oddity::NegativeId { offset, field });
             }
         }
         let escapes: [&[u8]; 3] = [b"%25", b"%3D", b"%3d"];

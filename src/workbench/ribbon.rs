@@ -134,7 +134,7 @@ impl Ribbon {
             && let Some(ending) = entries.ending()?
         {
             runs.extend(
-                anatomy::ending_runs(&ending)
+                anatomy::ending_runs(&self.tar, &ending)?
                     .iter()
                     .map(|run| self.run(run, None)),
             );

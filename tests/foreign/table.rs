@@ -350,16 +350,26 @@ fn numbers(case: &mut Add<'_>) {
         .at(257, GNU)
         .at(108, b"\xff\xff\xff\xff\xff\xff\xff\xfe")
         .with(b"c");
-    case("a negative owner", negative, &["OddId"], [Refuses, Differs, Same]);
+    case(
+        "a negative owner",
+        negative,
+        &["NegativeId"],
+        [Refuses, Differs, Same],
+    );
     let negative = [extended(b'x', &[("gid", b"-2")]), a()].concat();
     case(
         "a negative group of a record",
         negative,
-        &["OddId"],
+        &["NegativeId"],
         [Refuses, Differs, Same],
     );
     let unset = [extended(b'x', &[("uid", b"4294967295")]), a()].concat();
-    case("the owner that is none", unset, &["OddId"], [Same, Same, Differs]);
+    case(
+        "the owner that is none",
+        unset,
+        &["UnsetId"],
+        [Same, Same, Differs],
+    );
 }
 
 fn records(case: &mut Add<'_>) {
@@ -457,6 +467,16 @@ fn sparse(case: &mut Add<'_>) {
         map(&[("path", b"other")]),
         &["TwoNames", "Sparse"],
         [Same, Differs, Same],
+    );
+    let old = file(b"a").at(156, b"S").at(257, GNU);
+    let old = old
+        .at(386, b"00000000005\x0000000000007\0")
+        .at(483, b"00000000024\0");
+    case(
+        "a sparse file of type S",
+        old.with(b"content"),
+        &["Sparse"],
+        [Same, Same, Refuses],
     );
     let unknown = [
         ("GNU.sparse.major", &b"2"[..]),
