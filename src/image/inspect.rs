@@ -108,11 +108,12 @@ pub fn inspect(catalog: &Catalog, progress: &mut dyn FnMut(u64, u64)) -> Result<
         problems.extend(verify::layer(catalog, node, &seen));
         facts.insert(node, seen);
     }
+    let of_layers = of_layers(&problems);
     let images = catalog.images.iter();
     Ok(Inspection {
         format: catalog.format.name(),
         images: images
-            .map(|image| report(catalog, image, &facts, &problems))
+            .map(|image| report(catalog, image, &facts, &of_layers))
             .collect(),
         problems: problems
             .iter()
@@ -153,8 +154,31 @@ fn look(content: &Content, passed: &mut dyn FnMut(u64)) -> Result<LayerFacts, Co
 }
 
 type Facts = BTreeMap<NodeId, LayerFacts>;
+/// What does not fit in layers, by the node and the pointer where it is said.
+type OfLayers = BTreeMap<(NodeId, String), String>;
 
-fn report(catalog: &Catalog, image: &ImageEntry, facts: &Facts, problems: &[Problem]) -> ImageReport {
+fn of_layers(problems: &[Problem]) -> OfLayers {
+    let mut found = OfLayers::new();
+    for problem in problems {
+        let is_of_bytes = matches!(
+            problem.id(),
+            "size_mismatch"
+                | "digest_mismatch"
+                | "blob_missing"
+                | "blob_unreadable"
+                | "blob_elsewhere"
+                | "diff_id_mismatch"
+                | "layer_does_not_unpack"
+        );
+        if let Some(node) = problem.place.node.filter(|_| is_of_bytes) {
+            let pointer = problem.place.pointer.clone().unwrap_or_default();
+            found.entry((node, pointer)).or_insert_with(|| problem.sentence());
+        }
+    }
+    found
+}
+
+fn report(catalog: &Catalog, image: &ImageEntry, facts: &Facts, problems: &OfLayers) -> ImageReport {
     let digest = |node: Option<NodeId>| node.and_then(|node| catalog.node(node).actual);
     let config = image.config.and_then(|node| catalog.node(node).document.as_ref());
     let layers = image.layers.iter().enumerate();
@@ -176,7 +200,7 @@ fn layer_report(
     number: usize,
     layer: &LayerEntry,
     facts: &Facts,
-    problems: &[Problem],
+    problems: &OfLayers,
 ) -> LayerReport {
     let node = catalog.node(layer.node);
     let link = layer.link.map(|link| catalog.link(link));
@@ -197,20 +221,11 @@ fn layer_report(
         .filter(|_| image.config.is_none())
         .and_then(|seen| seen.diff_id.clone().ok());
     let diff_id = layer.diff_id.as_ref().map(ToString::to_string);
-    let is_here = |problem: &&Problem| {
-        let (node, pointer) = (problem.place.node, problem.place.pointer.as_deref());
-        let at_link = link.is_some_and(|link| node == Some(link.from) && pointer == Some(&link.pointer));
-        let at_diff_id = node == image.config && pointer == Some(&format!("/rootfs/diff_ids/{number}"));
-        match problem.id() {
-            "size_mismatch" | "digest_mismatch" | "blob_missing" | "blob_unreadable" | "blob_elsewhere" => {
-                at_link
-            }
-            "diff_id_mismatch" => at_diff_id,
-            "layer_does_not_unpack" => node == Some(layer.node),
-            _ => false,
-        }
-    };
-    let problem = problems.iter().find(is_here).map(Problem::sentence);
+    let at = |node: NodeId, pointer: &str| problems.get(&(node, pointer.to_owned()));
+    let problem = (link.and_then(|link| at(link.from, &link.pointer)))
+        .or_else(|| at(layer.node, ""))
+        .or_else(|| at(image.config?, &format!("/rootfs/diff_ids/{number}")))
+        .cloned();
     let problem = problem.or_else(|| match (&node.state, image.config, &layer.diff_id) {
         (State::Present | State::Embedded, Some(_), None) => {
             Some("The configuration has no DiffID for this layer.".to_owned())

@@ -282,15 +282,14 @@ fn blobs(walk: &mut Walk) {
     }
 }
 
-/// Where an image is: its descriptor, else its configuration.
+/// Where an image is named: its descriptor, Docker's list, or else its configuration.
 fn place_of(walk: &Walk, image: &ImageEntry) -> Place {
-    let config = image.layers.first().and_then(|layer| layer.link);
-    match (image.path.last(), image.config, config) {
-        (Some(&link), ..) => Place::of_link(walk.catalog.link(link)),
-        (None, _, Some(link)) => Place::of(walk.catalog.link(link).from),
-        (None, Some(config), None) => Place::of(config),
-        (None, None, None) => Place::default(),
+    if let Some(&link) = image.path.last() {
+        return Place::of_link(walk.catalog.link(link));
     }
+    let layer = image.layers.first().and_then(|layer| layer.link);
+    let list = layer.map(|link| walk.catalog.link(link).from);
+    list.or(image.config).map_or_else(Place::default, Place::of)
 }
 
 fn names(walk: &mut Walk, image: &ImageEntry) {

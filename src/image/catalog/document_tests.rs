@@ -342,3 +342,31 @@ fn the_history_beside_the_layers() {
     assert_eq!(entries, [Some(0), Some(2)]);
     assert_eq!(image.history[1].comment.as_deref(), Some("b"));
 }
+
+/// Entries of `index.json` for one inner index, and for one that holds it: names count for what they lead to.
+#[test]
+fn names_reach_through_indexes() {
+    let config = config(&LAYERS);
+    let manifest = manifest(&config, &LAYERS);
+    let misplaced = r#","annotations":{"org.opencontainers.image.ref.name":"inner"}"#;
+    let inner = index(&[
+        descriptor(MANIFEST, manifest.as_bytes(), misplaced),
+        descriptor(MANIFEST, b"not here", ""),
+    ]);
+    let outer = index(&[descriptor(INDEX, inner.as_bytes(), "")]);
+    let named = |name: &str, bytes: &str| {
+        let name = format!(r#","annotations":{{"org.opencontainers.image.ref.name":"x:{name}"}}"#);
+        descriptor(INDEX, bytes.as_bytes(), &name)
+    };
+    let entries = [named("1", &inner), named("2", &inner), named("3", &outer)];
+    let archive = Archive::of(&LAYERS, &config, &manifest).file("index.json", index(&entries));
+    let catalog = archive.blob(inner).blob(outer).open();
+    let [image] = &catalog.images[..] else {
+        panic!(
+            "one image, as the other manifest is not here: {:?}",
+            catalog.images
+        );
+    };
+    let names: Vec<_> = image.names.iter().map(|name| &name.text[..]).collect();
+    assert_eq!(names, ["x:1", "x:2", "x:3"]);
+}

@@ -1,6 +1,6 @@
 //! The images of a catalog: what a runtime could run, with names, layers and the history beside them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::link::text_of;
 use super::problem::{LayerProblem, Place};
@@ -41,14 +41,22 @@ pub(super) fn find(walk: &mut Walk) {
         Format::Docker | Format::DockerLegacy => of_docker_list(&walk.catalog),
         Format::Layer => return,
     };
-    for image in images {
+    let mut in_list = BTreeMap::new();
+    for (number, entry) in walk.catalog.docker.iter().enumerate() {
+        let config = entry.config.map(|link| walk.catalog.link(link).to);
+        if let Some(config) = config {
+            in_list.entry(config).or_insert(number);
+        }
+    }
+    for mut image in images {
+        image.docker = image.docker.or_else(|| in_list.get(&image.config?).copied());
         let image = complete(walk, image);
         walk.catalog.images.push(image);
     }
 }
 
-/// The manifests that `index.json` leads to, in the order of the documents. One that several links lead to is
-/// one image.
+/// The manifests that `index.json` leads to, and that can be read, in the order of the documents. One that
+/// several links lead to is one image.
 fn of_index(catalog: &Catalog) -> Vec<ImageEntry> {
     let mut images: Vec<ImageEntry> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -68,36 +76,53 @@ fn of_index(catalog: &Catalog) -> Vec<ImageEntry> {
         }
     };
     push(&mut stack, root, &[]);
+    let mut steps = NAME_STEPS;
     while let Some(path) = stack.pop() {
         let Some(&last) = path.last() else { continue };
         let id = catalog.link(last).to;
-        let names = names(catalog, &path);
         match catalog.node(id).kind {
             NodeKind::Index if seen.insert(id) => push(&mut stack, id, &path),
-            NodeKind::Manifest => match images.iter_mut().find(|image| image.manifest == Some(id)) {
-                Some(image) => image.names.extend(names),
-                None => images.push(of_manifest(catalog, id, path, names)),
-            },
+            NodeKind::Manifest if catalog.node(id).document.is_some() && seen.insert(id) => {
+                let names = names(catalog, root, id, &mut steps);
+                images.push(of_manifest(catalog, id, path, names));
+            }
             _ => {}
         }
     }
     images
 }
 
-/// The name that the first link has which has one: containerd takes its own annotation as it stands, else the
-/// other.
-fn names(catalog: &Catalog, path: &[LinkId]) -> Vec<Name> {
-    let sources = [
-        (CONTAINERD_NAME, NameSource::Containerd),
-        (REF_NAME, NameSource::RefName),
-    ];
-    let named = path.iter().rev().find_map(|&link| {
-        sources.into_iter().find_map(|(key, source)| {
+/// How many links are followed, for all images of an archive, to find their names.
+const NAME_STEPS: usize = 1 << 20;
+
+/// The names of all entries of `index.json` that lead to a manifest, in their order: names count there only.
+/// containerd takes its own annotation as it stands, else the other.
+fn names(catalog: &Catalog, root: NodeId, manifest: NodeId, steps: &mut usize) -> Vec<Name> {
+    let mut entries = BTreeSet::new();
+    let (mut stack, mut seen) = (vec![manifest], BTreeSet::new());
+    while let Some(id) = stack.pop() {
+        for &link in &catalog.node(id).links_in {
+            let from = catalog.link(link).from;
+            if *steps == 0 || catalog.link(link).role != Role::Entry {
+                continue;
+            }
+            *steps -= 1;
+            if from == root {
+                entries.insert(link);
+            } else if seen.insert(from) {
+                stack.push(from);
+            }
+        }
+    }
+    let name = |link: LinkId| {
+        let annotation = |key, source| {
             let text = catalog.link(link).annotation(key)?.to_owned();
             Some(Name { text, source })
-        })
-    });
-    named.into_iter().collect()
+        };
+        annotation(CONTAINERD_NAME, NameSource::Containerd)
+            .or_else(|| annotation(REF_NAME, NameSource::RefName))
+    };
+    entries.into_iter().filter_map(name).collect()
 }
 
 fn of_manifest(catalog: &Catalog, id: NodeId, path: Vec<LinkId>, names: Vec<Name>) -> ImageEntry {
@@ -157,12 +182,6 @@ fn of_docker_list(catalog: &Catalog) -> Vec<ImageEntry> {
 
 /// Adds to an image what its configuration says.
 fn complete(walk: &mut Walk, mut image: ImageEntry) -> ImageEntry {
-    if image.docker.is_none() {
-        image.docker = (walk.catalog.docker.iter()).position(|entry| {
-            let config = entry.config.map(|link| walk.catalog.link(link).to);
-            config.is_some() && config == image.config
-        });
-    }
     let Some(id) = image.config else { return image };
     let Some(document) = walk.catalog.node(id).document.clone() else {
         return image;

@@ -1,6 +1,8 @@
 //! A configuration with other DiffIDs, another history or other settings, all else as it stands: fields that
 //! handroll does not know are Docker's, or someone else's, and mean something to them.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use super::settings;
 use crate::digest::Digest;
 use crate::image::config::Settings;
@@ -75,16 +77,16 @@ pub(super) fn set_texts<'a>(edits: &mut Edits<'a>, object: Node<'a>, name: &str,
         let values = texts.into_iter().map(Value::String).collect();
         return edits.set_member(object, name, Value::Array(values));
     };
-    let mut old: Vec<_> = list.elements().map(|node| (node, node.as_str())).collect();
-    let items = texts.into_iter().map(|text| {
-        let known = old
-            .iter()
-            .position(|(_, known)| known.as_deref() == Some(&text[..]));
-        match known {
-            Some(at) => Item::Keep(old.remove(at).0),
+    let mut old: BTreeMap<String, VecDeque<Node<'a>>> = BTreeMap::new();
+    for (node, text) in list.elements().filter_map(|node| Some((node, node.as_str()?))) {
+        old.entry(text.into_owned()).or_default().push_back(node);
+    }
+    let items = texts
+        .into_iter()
+        .map(|text| match old.get_mut(&text).and_then(VecDeque::pop_front) {
+            Some(node) => Item::Keep(node),
             None => Item::New(Value::String(text)),
-        }
-    });
+        });
     let items: Vec<_> = items.collect();
     edits.set_elements(list, items);
 }

@@ -15,18 +15,27 @@ use crate::image::json::{self, Edits, Item, Node, Value};
 use crate::image::manifest::{self, CONTAINERD_NAME, REF_NAME, blob_path};
 use crate::image::reference::Reference;
 
-/// The image that an entry of Docker's list is, by one of the entry's links.
-pub(super) fn image_of(rebuild: &Rebuild<'_>, link: LinkId) -> Option<usize> {
-    let entries = &rebuild.catalog.docker;
-    let entry = entries
-        .iter()
-        .position(|entry| entry.config == Some(link) || entry.layers.contains(&link))?;
-    image_of_entry(rebuild, entry)
+/// The images that the entries of Docker's list are.
+fn images_of_entries(rebuild: &Rebuild<'_>) -> BTreeMap<usize, usize> {
+    let images = rebuild.catalog.images.iter().enumerate();
+    images
+        .filter_map(|(number, image)| Some((image.docker?, number)))
+        .collect()
 }
 
-fn image_of_entry(rebuild: &Rebuild<'_>, entry: usize) -> Option<usize> {
-    let mut images = rebuild.catalog.images.iter();
-    images.position(|image| image.docker == Some(entry))
+/// The links of the entries of Docker's list whose images are edited or removed.
+pub(super) fn entries_of_edited(rebuild: &Rebuild<'_>) -> BTreeSet<LinkId> {
+    let images = images_of_entries(rebuild);
+    let is_edited = |entry: &usize| {
+        images
+            .get(entry)
+            .is_some_and(|image| rebuild.edits.contains_key(image) || rebuild.removed.contains(image))
+    };
+    let entries = rebuild.catalog.docker.iter().enumerate();
+    let entries = entries.filter(|(number, _)| is_edited(number));
+    entries
+        .flat_map(|(_, entry)| entry.config.into_iter().chain(entry.layers.iter().copied()))
+        .collect()
 }
 
 /// Docker's list beside an OCI layout, if an image in it was edited; `None` if it stays as it is.
@@ -41,8 +50,9 @@ pub(super) fn edit_list(
     };
     let mut edits = Edits::new(document).map_err(|error| rebuild.error(list, error))?;
     let elements: Vec<_> = document.root().iter().flat_map(Node::elements).collect();
+    let in_list = images_of_entries(rebuild);
     for entry in 0..catalog.docker.len() {
-        let Some(image) = image_of_entry(rebuild, entry) else {
+        let Some(&image) = in_list.get(&entry) else {
             continue;
         };
         let Some(&element) = elements.get(entry) else {
@@ -99,11 +109,11 @@ fn set_layers<'a>(edits: &mut Edits<'a>, element: Node<'a>, paths: Vec<String>) 
         let values = paths.into_iter().map(Value::String).collect();
         return edits.set_member(element, "Layers", Value::Array(values));
     };
-    let old: Vec<_> = list.elements().collect();
+    let old: BTreeMap<_, _> = (list.elements())
+        .filter_map(|node| Some((node.as_str()?.into_owned(), node)))
+        .collect();
     let items = paths.into_iter().map(|path| {
-        let known = old
-            .iter()
-            .find(|node| node.as_str().is_some_and(|text| text == path));
+        let known = old.get(&path);
         known.map_or(Item::New(Value::String(path)), |&node| Item::Keep(node))
     });
     let items: Vec<_> = items.collect();
@@ -172,11 +182,13 @@ pub(super) fn rebuild(rebuild: &Rebuild<'_>) -> Result<Rebuilt, RebuildError> {
     let old = catalog.root("manifest.json");
     let old = old.filter(|&id| catalog.node(id).kind == NodeKind::DockerManifest);
     changed.extend(old.map(|id| (id, list)));
-    for path in catalog.files.paths_under(b"blobs/") {
-        let is_named = catalog.nodes.iter().any(|node| node.path == path);
-        if !is_named {
-            out.keep(catalog, path);
-        }
+    let named: BTreeSet<_> = catalog.nodes.iter().map(|node| &node.path[..]).collect();
+    for path in catalog
+        .files
+        .paths_under(b"blobs/")
+        .filter(|path| !named.contains(path))
+    {
+        out.keep(catalog, path);
     }
     let gone = catalog.node_ids().map(|(id, _)| id);
     let gone = gone.filter(|id| !kept.contains(id) && !changed.contains_key(id));

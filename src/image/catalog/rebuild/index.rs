@@ -97,13 +97,8 @@ impl Walk<'_, '_> {
                     manifest = Some(document);
                 }
             }
-            let named = image.path.iter().rev().find(|&&link| {
-                let link = catalog.link(link);
-                link.annotation(CONTAINERD_NAME)
-                    .or(link.annotation(REF_NAME))
-                    .is_some()
-            });
-            if let (Some(reference), Some(&link)) = (&edit.reference, named.or(image.path.first())) {
+            // Names count in `index.json` only.
+            if let (Some(reference), Some(&link)) = (&edit.reference, image.path.first()) {
                 self.renamed.insert(link, reference.clone());
             }
             if let (Some(platform), Some(&link)) = (&edit.platform, image.path.last())
@@ -260,6 +255,19 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// The layers that edited images keep: the image's number, and the layer's.
+    fn kept_layers(&self) -> BTreeSet<(usize, usize)> {
+        let edited = self.rebuild.edits.keys();
+        let kept = edited.flat_map(|&image| {
+            let slots = self.rebuild.slots(image).into_iter();
+            slots.filter_map(move |slot| match slot {
+                LayerSlot::Keep(layer) => Some((image, layer)),
+                LayerSlot::New(_) => None,
+            })
+        });
+        kept.collect()
+    }
+
     /// The paths of all that the documents still name, of what came.
     fn named(&self) -> BTreeSet<&[u8]> {
         let catalog = self.rebuild.catalog;
@@ -268,6 +276,8 @@ impl Walk<'_, '_> {
             images.extend(image.manifest.map(|id| (id, number)));
         }
         let list = catalog.root("manifest.json");
+        let kept = self.kept_layers();
+        let in_list = docker::entries_of_edited(self.rebuild);
         let (mut named, mut seen) = (BTreeSet::new(), BTreeSet::new());
         let mut stack = catalog.roots.clone();
         while let Some(id) = stack.pop() {
@@ -282,15 +292,10 @@ impl Walk<'_, '_> {
                 let outcome = self.outcomes.get(&to);
                 let is_dropped = self.dropped.contains(&link) || matches!(outcome, Some(Outcome::Gone));
                 let is_replaced = match (catalog.link(link).role, edited) {
-                    (Role::Layer(layer), Some(&image)) => {
-                        !self.rebuild.slots(image).contains(&LayerSlot::Keep(layer))
-                    }
+                    (Role::Layer(layer), Some(&image)) => !kept.contains(&(image, layer)),
                     (Role::Config, Some(image)) => self.new_configs.contains(image),
                     // Of images that are edited, Docker's list says no more than their manifests.
-                    _ if Some(id) == list => docker::image_of(self.rebuild, link).is_some_and(|image| {
-                        self.rebuild.edits.contains_key(&image) || self.rebuild.removed.contains(&image)
-                    }),
-                    _ => false,
+                    _ => Some(id) == list && in_list.contains(&link),
                 };
                 if is_dropped || is_replaced {
                     continue;
