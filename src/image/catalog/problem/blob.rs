@@ -136,7 +136,7 @@ impl BlobProblem {
             Self::OldManifest => (
                 "manifest_schema_1",
                 Error,
-                "distribution, manifest-v2-1.md; containerd 2 and Docker 28 do not read it",
+                "distribution, manifest-v2-1.md: deprecated, and no longer read by current engines",
             ),
             Self::TooDeep => ("index_too_deep", Error, LIMIT),
             Self::RefNameForm { .. } => ("ref_name_form", Warning, REF_NAME),

@@ -64,7 +64,7 @@ impl DocumentProblem {
             Self::LargeForRegistries { .. } => (
                 "document_large",
                 Warning,
-                "distribution-spec, Pushing Manifests: registries may refuse more than 4 MiB",
+                "distribution-spec, Pushing Manifests: registries need not take more than 4 MiB",
             ),
             Self::TypeConfusion { .. } => {
                 ("type_confusion", Error, "image-spec, manifest.md; CVE-2021-41190")
@@ -98,7 +98,7 @@ impl DocumentProblem {
                  bytes that are read."
             ),
             Self::LargeForRegistries { size } => {
-                format!("This document has {size} bytes, and registries refuse more than 4 MiB.")
+                format!("This document has {size} bytes, and registries need not take more than 4 MiB.")
             }
             Self::TypeConfusion { is_index } => {
                 let (said, held) = match is_index {

@@ -221,3 +221,6 @@ fn shown(text: &str) -> String {
         None => escape(text.as_bytes()),
     }
 }
+
+#[cfg(test)]
+mod tests;
