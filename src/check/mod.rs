@@ -26,7 +26,7 @@ use crate::text::escape;
 
 pub use crate::image::catalog::Severity;
 pub use layer::LayerCheck;
-pub use stack::{Checking, LayerInput, Report, StackCheck};
+pub use stack::{Checking, LayerInput, Packed, Report, StackCheck};
 pub use table::Check;
 
 /// Something found.

@@ -4,6 +4,7 @@ use super::differ::{Read, differ};
 use super::layer::{LayerCheck, StoredFile};
 use super::secret::Secret;
 use super::{Check, Finding, Findings, Fix, Place, relative};
+use crate::compress::inflate::PackingNote;
 use crate::content::Content;
 use crate::layer::dialect::{Apply, Applying, Dialect, EntryPlace, Failure, View};
 use crate::tar::Entries;
@@ -13,8 +14,17 @@ use crate::tar::Entries;
 pub struct LayerInput {
     /// Its uncompressed tar.
     pub tar: Content,
-    /// How many bytes its blob has, if that is compressed.
-    pub packed: Option<u64>,
+    /// Its blob, if that is compressed.
+    pub packed: Option<Packed>,
+}
+
+/// How a layer is packed.
+#[derive(Clone, Debug, Default)]
+pub struct Packed {
+    /// How many bytes the blob has.
+    pub size: u64,
+    /// What is peculiar about it.
+    pub notes: Vec<PackingNote>,
 }
 
 /// What was found.
@@ -205,12 +215,23 @@ impl StackCheck {
     fn take(&mut self, mut check: LayerCheck) {
         let layer = self.at;
         let tar = self.layers[layer].tar.len();
-        if let Some(packed) = self.layers[layer].packed
-            && tar >= HUGE
-            && tar / packed.max(1) >= HUGE_RATIO
-        {
-            let detail = format!("{tar} bytes from {packed}");
+        let Packed { size, notes } = self.layers[layer].packed.clone().unwrap_or_default();
+        if size > 0 && tar >= HUGE && tar / size >= HUGE_RATIO {
+            let detail = format!("{tar} bytes from {size}");
             self.find(Check::HugeRatio, layer, None, None, Some(detail), None);
+        }
+        for note in notes {
+            let (check, detail) = match note {
+                PackingNote::Padding { offset, length } => (
+                    Check::PackedPadding,
+                    format!("{length} bytes at byte {offset} of the blob"),
+                ),
+                PackingNote::Pieces { count } => (Check::PackedPieces, format!("{count} of them")),
+                PackingNote::Skippable(skipped) => {
+                    (Check::PackedSkippable, format!("{} bytes", skipped.bytes))
+                }
+            };
+            self.find(check, layer, None, None, Some(detail), None);
         }
         if layer == MAX_LAYERS {
             let detail = format!("{} layers", self.layers.len());

@@ -233,6 +233,12 @@ checks! {
         "This file is far larger than what the layer holds of it: unpacking it can fill a disk.";
     HugeRatio "huge_ratio" Warning "decompression bombs"
         "This layer unpacks to far more than it is packed.";
+    PackedPadding "packed_padding" Error "RFC 1952; Go, compress/gzip"
+        "Zeros stand behind the compressed layer: gzip passes over them, but containerd, umoci and skopeo refuse the layer.";
+    PackedPieces "packed_pieces" Info "RFC 1952, 2.2; RFC 8878, 3.1"
+        "The layer is compressed in several pieces, one after another, as some tools do: a reader that stops after the first sees only a part.";
+    PackedSkippable "packed_skippable" Info "RFC 8878, 3.1.2"
+        "Between the compressed pieces stands data that is no part of the layer: tools that fetch single files keep their table of contents there.";
     TooManyEntries "too_many_entries" Warning "a limit of handroll"
         "This layer has so many entries that they are not checked for how they fit together.";
     TooManyLayers "too_many_layers" Warning "moby, overlay2: 128 layers; Linux, overlayfs: 500"

@@ -92,14 +92,45 @@ fn with_zeros(lines: &[&str], zeros: u64) -> Content {
     crate::tar::expand(length + zeros, std::iter::once((0, length)), tar)
 }
 
+/// What is peculiar about compressed layers, as unpacking them tells.
+fn of_packed_layers() -> BTreeSet<Check> {
+    let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x03\0\0\0\0\0\0\0\0\0";
+    let skippable = b"\x50\x2a\x4d\x18\x02\0\0\0ab";
+    let mut found = BTreeSet::new();
+    for (blob, expected) in [
+        ([&gzip[..], &gzip[..]].concat(), Check::PackedPieces),
+        ([&gzip[..], &[0; 3][..]].concat(), Check::PackedPadding),
+        (skippable.to_vec(), Check::PackedSkippable),
+    ] {
+        let size = blob.len() as u64;
+        let layer = crate::layer::Layer::read(&Content::inline(blob), &crate::scratch::MemorySpace).unwrap();
+        let read = layer.as_read().unwrap();
+        assert_eq!(read.damage, None);
+        let of_it = checks(vec![LayerInput {
+            tar: read.tar.clone(),
+            packed: Some(Packed {
+                size,
+                notes: read.packing_notes.clone(),
+            }),
+        }]);
+        assert!(of_it.contains(&expected), "{expected:?}: {of_it:?}");
+        found.extend(of_it);
+    }
+    found
+}
+
 /// What only layers of many bytes, entries or layers have.
 fn of_large_layers() -> BTreeSet<Check> {
     let size = format!("file large size={}", 1u64 << 30);
     let mut found = checks(vec![LayerInput {
         tar: with_zeros(&[&size], (1 << 30) + 1024),
-        packed: Some(1 << 20),
+        packed: Some(Packed {
+            size: 1 << 20,
+            notes: Vec::new(),
+        }),
     }]);
     assert!(found.contains(&Check::HugeRatio));
+    found.extend(of_packed_layers());
     let hole = "file hole pax.GNU.sparse.size=2000000000 pax.GNU.sparse.numblocks=0 pax.GNU.sparse.map=''";
     found.extend(checks(vec![layer(&[hole])]));
     let million = format!("file wasted content=\\*{}*x", 1 << 20);

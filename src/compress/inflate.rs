@@ -10,6 +10,12 @@ use crate::content::{Content, ContentError, ScratchSpace};
 /// The most bytes that are kept of what something inflates to: no layer is so large, but a few MiB can claim
 /// to be.
 pub const LIMIT: u64 = 64 << 30;
+
+/// The most bytes that a blob of `packed` bytes is unpacked to: 2 GiB, and 64 for each of its own, up to [`LIMIT`].
+/// Layers shrink to a tenth at best; what makes more is a bomb, or nearly one, and would fill a disk.
+pub fn limit_for(packed: u64) -> u64 {
+    LIMIT.min((2 << 30) + packed.saturating_mul(64))
+}
 /// Bytes read at a time.
 const READ: usize = 128 << 10;
 /// The most bytes given at a time.
@@ -261,14 +267,16 @@ pub fn for_each_inflated(
     Ok(())
 }
 
-/// A content without its packing: itself if it has none, else what it inflates to, at most [`LIMIT`] bytes,
+/// A content without its packing: itself if it has none, else what it inflates to, at most [`limit_for`] it,
 /// kept in scratch.
 pub fn plain(content: &Content, space: &dyn ScratchSpace) -> Result<Content, InflateError> {
     if Packing::of(content)? == Packing::Plain {
         return Ok(content.clone());
     }
     let scratch = space.create()?;
-    for_each_inflated(content, LIMIT, |bytes| scratch.append(bytes).map(drop))?;
+    for_each_inflated(content, limit_for(content.len()), |bytes| {
+        scratch.append(bytes).map(drop)
+    })?;
     Ok(Content::whole(scratch))
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::catalog::verify::{self, LayerFacts};
 use super::catalog::{Catalog, ImageEntry, LayerEntry, NodeId, Problem, Severity, State};
 use super::manifest::{LAYER_GZIP, LAYER_TAR, LAYER_ZSTD};
-use crate::compress::inflate::{Inflate, InflateError, LIMIT, Packing};
+use crate::compress::inflate::{Inflate, InflateError, Packing, limit_for};
 use crate::content::{Content, ContentError};
 use crate::digest::{Digest, Hasher};
 use crate::text::escape;
@@ -137,7 +137,7 @@ fn look(content: &Content, passed: &mut dyn FnMut(u64)) -> Result<LayerFacts, Co
         return Ok(LayerFacts { digest, diff_id });
     }
     let digest = content.digest()?;
-    let mut inflate = Inflate::new(content, LIMIT)?;
+    let mut inflate = Inflate::new(content, limit_for(content.len()))?;
     let mut hash = |bytes: &[u8]| {
         hasher.update(bytes);
         Ok(())

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::compress::inflate::{Inflate, InflateError, LIMIT, Packing};
+use crate::compress::inflate::{Inflate, InflateError, Packing, limit_for};
 use crate::content::{Content, ContentError, Scratch, ScratchSpace, window};
 use crate::digest::Hasher;
 use crate::tar::Entries;
@@ -104,7 +104,7 @@ impl ReadJob {
         let stage = match origin.packing() {
             Packing::Plain => Stage::indexing(origin.blob().clone()),
             Packing::Gzip | Packing::Zstd => Stage::Unpacking {
-                inflate: Box::new(Inflate::new(origin.blob(), LIMIT)?),
+                inflate: Box::new(Inflate::new(origin.blob(), limit_for(origin.blob().len()))?),
                 scratch: space.create()?,
                 blob: Hashed::new(),
                 diff: Hasher::new(),

@@ -119,7 +119,12 @@ pub fn ending_runs(tar: &Content, ending: &Ending) -> Result<Vec<Run>, TarError>
         ending.offset,
         ending.rest - ending.offset,
     );
-    push(&mut runs, BlockKind::Trailing, ending.rest, ending.length);
+    // Zeros fill the last record, as a rule.
+    let rest = match ending.data {
+        None => BlockKind::End,
+        Some(_) => BlockKind::Trailing,
+    };
+    push(&mut runs, rest, ending.rest, ending.length);
     Ok(runs)
 }
 

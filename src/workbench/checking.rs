@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::check::{Checking, Finding, Fix, LayerInput, Report, StackCheck};
+use crate::check::{Checking, Finding, Fix, LayerInput, Packed, Report, StackCheck};
+use crate::compress::inflate::Packing;
 use crate::image::catalog::verify::{self, LayerFacts};
 use crate::image::catalog::{NodeId, Problem};
 use crate::layer::{Compression, Layer, ReadError};
@@ -155,18 +156,23 @@ impl Workbench {
     }
 
     fn input(&self, layer: &LayerState) -> LayerInput {
-        let blob = self
-            .blobs
-            .known(layer.id)
-            .filter(|blob| blob.compression != Compression::None);
-        let packed = layer
-            .layer
-            .origin()
-            .filter(|_| is_reused(layer))
-            .map(|origin| origin.blob().len());
+        let origin = layer.layer.origin().filter(|_| is_reused(layer));
+        let came = origin.filter(|origin| origin.packing() != Packing::Plain);
+        let came = came.map(|origin| Packed {
+            size: origin.blob().len(),
+            notes: origin
+                .read()
+                .map_or_else(Vec::new, |read| read.packing_notes.clone()),
+        });
+        let blob = self.blobs.known(layer.id);
+        let ours = blob.filter(|blob| blob.compression == Compression::Gz1);
+        let ours = ours.map(|blob| Packed {
+            size: blob.size,
+            notes: Vec::new(),
+        });
         LayerInput {
             tar: tar_of(&layer.layer),
-            packed: packed.or_else(|| blob.map(|blob| blob.size)),
+            packed: came.or(ours),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ENTRY_LIMIT, Fault, Files, What, clean};
-use crate::compress::inflate::{Inflate, InflateError, LIMIT, Packing};
+use crate::compress::inflate::{Inflate, InflateError, Packing, limit_for};
 use crate::content::{Content, ContentError, Scratch, ScratchSpace};
 use crate::tar::{Entries, ReadType, TarError};
 
@@ -110,7 +110,7 @@ impl IndexJob {
         let stage = match packing {
             Packing::Plain => Work::Indexing(Reader::new(archive.clone(), None)),
             Packing::Gzip | Packing::Zstd => Work::Inflating {
-                inflate: Inflate::new(archive, LIMIT)?,
+                inflate: Inflate::new(archive, limit_for(archive.len()))?,
                 size: archive.len(),
                 scratch: space.create()?,
             },
