@@ -7,6 +7,7 @@
 
 pub mod digest;
 pub mod content;
+pub mod windows;
 pub mod scratch;
 pub mod text;
 mod base64;

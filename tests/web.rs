@@ -3,7 +3,7 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use handroll::wasm::Session;
+use handroll::wasm::{Session, use_scratch};
 use js_sys::{Array, Function, JSON, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -65,6 +65,13 @@ fn overview(session: &mut Session) -> JsValue {
     session.query(json(r#"{"query":"overview"}"#)).unwrap()
 }
 
+/// An export, as a Blob.
+fn export(session: &Session, what: &str) -> Result<web_sys::Blob, JsValue> {
+    let mut parts = session.export(json(what))?;
+    while parts.step()? {}
+    parts.blob()
+}
+
 fn code(error: &JsValue) -> String {
     text(error, "code")
 }
@@ -107,12 +114,12 @@ async fn digests_are_those_of_subtle_crypto() {
     for layer in 0..2 {
         let blob = get(&view, &format!("layers.{layer}.blob"));
         let id = get(&view, &format!("layers.{layer}.id")).as_f64().unwrap();
-        for (export, digest, size) in [
+        for (what, digest, size) in [
             ("layer_tar", "diff_id", "diff_size"),
             ("layer_blob", "digest", "size"),
         ] {
-            let what = json(&format!(r#"{{"export":"{export}","layer":{id}}}"#));
-            let exported = session.export(what).unwrap();
+            let what = format!(r#"{{"export":"{what}","layer":{id}}}"#);
+            let exported = export(&session, &what).unwrap();
             assert_eq!(exported.size(), get(&blob, size).as_f64().unwrap());
             assert_eq!(subtle(&bytes_of(&exported).await).await, text(&blob, digest));
         }
@@ -141,9 +148,7 @@ async fn the_browser_inflates_what_we_deflated() {
         steps += 1;
     }
     assert!(steps > 10, "work comes in steps: {steps}");
-    let blob = session
-        .export(json(r#"{"export":"layer_blob","layer":2}"#))
-        .unwrap();
+    let blob = export(&session, r#"{"export":"layer_blob","layer":2}"#).unwrap();
     let body = "return new Response(it.stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer()";
     let inflated = ask(body, &blob).await;
     let view = overview(&mut session);
@@ -169,9 +174,8 @@ async fn files_are_read_where_they_are() {
             bytes.slice(offset, offset + length).to_vec(),
             "{path}"
         );
-        let exported = session
-            .export(json(&format!(r#"{{"export":"file","layer":1,"path":"{path}"}}"#)))
-            .unwrap();
+        let what = format!(r#"{{"export":"file","layer":1,"path":"{path}"}}"#);
+        let exported = export(&session, &what).unwrap();
         let exported: Uint8Array = bytes_of(&exported).await.unchecked_into();
         assert_eq!(exported.to_vec(), read.to_vec());
     }
@@ -241,11 +245,7 @@ fn what_is_refused_is_thrown_as_code_and_sentence() {
     assert!(session.undo() && !session.undo());
     assert!(session.redo() && !session.redo());
     assert_eq!(
-        code(
-            &session
-                .export(json(r#"{"export":"image","image":5}"#))
-                .unwrap_err()
-        ),
+        code(&export(&session, r#"{"export":"image","image":5}"#).unwrap_err()),
         "no_image"
     );
 }
@@ -283,7 +283,7 @@ async fn a_recipe_survives_a_file() {
     let make = r#"{"op":"make","layer":2,"path":"/big","entry":{"kind":"file","content":{"source":1,"offset":0,"length":100000}}}"#;
     apply(&mut session, json(make)).unwrap();
     while session.step(64) {}
-    let recipe = session.export(json(r#"{"export":"recipe"}"#)).unwrap();
+    let recipe = export(&session, r#"{"export":"recipe"}"#).unwrap();
     let file = web_sys::File::new_with_blob_sequence(&Array::of1(&recipe), "recipe.tar").unwrap();
     let mut other = Session::new();
     other.open_source(4, file).unwrap();
@@ -297,4 +297,48 @@ async fn a_recipe_survives_a_file() {
         text(&overview(&mut other), path),
         text(&overview(&mut session), path)
     );
+}
+
+#[wasm_bindgen_test]
+async fn what_is_inflated_lies_in_a_private_file() {
+    let body = "return navigator.storage.getDirectory().then((root) => root.getFileHandle(crypto.randomUUID(), \
+        { create: true })).then((file) => file.createSyncAccessHandle())";
+    let handle = ask(body, &JsValue::NULL).await;
+    use_scratch(handle.clone().unchecked_into(), 1e9);
+    let size = || {
+        get(&handle, "getSize")
+            .unchecked_into::<Function>()
+            .call0(&handle)
+            .unwrap()
+            .as_f64()
+    };
+    let mut session = sample();
+    let (big, bytes) = file("big", 6_000_000);
+    session.open_source(1, big).unwrap();
+    let make = r#"{"op":"make","layer":2,"path":"/big","entry":{"kind":"file","content":{"source":1,"offset":0,"length":6000000}}}"#;
+    apply(&mut session, json(make)).unwrap();
+    while session.step(64) {}
+    assert!(size() >= Some(1e6), "deflated segments lie there: {:?}", size());
+    // The layer as a file comes back as a layer, inflated.
+    let blob = export(&session, r#"{"export":"layer_blob","layer":2}"#).unwrap();
+    let packed = web_sys::File::new_with_blob_sequence(&Array::of1(&blob), "layer.tar.gz").unwrap();
+    let (length, before) = (packed.size(), size().unwrap());
+    session.open_source(2, packed).unwrap();
+    let add = format!(
+        r#"{{"op":"add_layer_tar","image":1,"layer":9,"name":"again","content":{{"source":2,"offset":0,"length":{length}}}}}"#
+    );
+    apply(&mut session, json(&add)).unwrap();
+    assert!(size().unwrap() >= before + 6e6);
+    while session.step(64) {}
+    let view = overview(&mut session);
+    let diff_id = |layer| text(&view, &format!("images.0.layers.{layer}.blob.diff_id"));
+    assert_eq!(diff_id(1), diff_id(2));
+    assert_eq!(
+        session.content(9, "/big", 0.0, 1e9).unwrap().to_vec(),
+        bytes.to_vec()
+    );
+    let tar = export(&session, r#"{"export":"layer_tar","layer":9}"#).unwrap();
+    assert_eq!(subtle(&bytes_of(&tar).await).await, diff_id(2));
+    drop(session);
+    assert_eq!(size(), Some(0.0), "what nobody needs is no longer in the file");
 }

@@ -37,7 +37,7 @@ pub fn assemble(arguments: &BuildArgs, layers: &[LayerArg], epoch: Option<i64>) 
     let disk = disk_options(arguments, epoch)?;
     let scratches = Arc::new(TemporaryFiles);
     let mut session = Session {
-        workbench: Workbench::with_scratches(scratches).map_err(Failure::work)?,
+        workbench: Workbench::with_scratches(scratches),
         image: 0,
         next_source: 0,
         notes: Vec::new(),

@@ -18,8 +18,8 @@ use super::progress::Progress;
 use super::{Failure, Verdict};
 
 /// An empty session that keeps what it must keep in temporary files.
-pub fn workbench() -> Result<Workbench, Failure> {
-    Workbench::with_scratches(Arc::new(TemporaryFiles)).map_err(Failure::work)
+pub fn workbench() -> Workbench {
+    Workbench::with_scratches(Arc::new(TemporaryFiles))
 }
 
 /// The ids that an archive, its images and their layers get. By default they are numbers as people see them: from
@@ -67,7 +67,7 @@ pub fn admit(workbench: &mut Workbench, catalog: Catalog, name: String, ids: Ids
 pub fn open_image(arguments: &ImageArgs) -> Result<Arc<ImageState>, Failure> {
     let catalog = open(&arguments.file)?;
     let number = arguments.choice.one(&catalog)?;
-    let mut workbench = workbench()?;
+    let mut workbench = workbench();
     let name = arguments.file.display().to_string();
     admit(&mut workbench, catalog, name, Ids::DEFAULT)?;
     Ok(workbench.state().images[number].clone())

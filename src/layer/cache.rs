@@ -9,7 +9,7 @@ use super::chunks::{Bytes, Chunk, Chunks, KeyHasher};
 use super::walk::ZEROS;
 use super::{Layer, LayerError};
 use crate::compress::gz1;
-use crate::content::{Content, ContentError, Scratch};
+use crate::content::{Content, ContentError, Scratch, ScratchSpace};
 use crate::digest::Digest;
 
 /// How many bytes are read at once: small, because a step should be short.
@@ -26,14 +26,42 @@ pub(super) struct Deflated {
 #[derive(Default)]
 pub struct SegmentCache {
     segments: BTreeMap<Digest, (u64, Deflated)>,
-    scratch: Option<Arc<dyn Scratch>>,
+    scratches: Option<Scratches>,
     held: u64,
     clock: u64,
+}
+
+/// Where segments lie that are not in memory: one scratch after another, so that one can go when its segments did.
+struct Scratches {
+    space: Arc<dyn ScratchSpace>,
+    last: Option<Arc<dyn Scratch>>,
+}
+
+impl Scratches {
+    /// After so many bytes comes another scratch.
+    const SIZE: u64 = 64 << 20;
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<Content, ContentError> {
+        let scratch = match self.last.take() {
+            Some(last) if last.len() < Self::SIZE => last,
+            _ => self.space.create()?,
+        };
+        let source = self.last.insert(scratch).clone();
+        let offset = source.append(bytes)?;
+        let length = bytes.len() as u64;
+        Ok(Content::Range {
+            source,
+            offset,
+            length,
+        })
+    }
 }
 
 impl SegmentCache {
     /// How many bytes of segments are held in memory when there is no scratch.
     const MEMORY: u64 = 256 << 20;
+    /// How many bytes of segments are held in scratches.
+    const SCRATCHES: u64 = 4 << 30;
     /// How many segments [`Self::fill`] hands out at once.
     const BATCH: usize = 64;
 
@@ -42,10 +70,10 @@ impl SegmentCache {
         Self::default()
     }
 
-    /// A cache whose bytes lie in `scratch`.
-    pub fn in_scratch(scratch: Arc<dyn Scratch>) -> Self {
+    /// A cache whose bytes lie in scratches; there too the least recently used ones go when they get too many.
+    pub fn in_scratches(space: Arc<dyn ScratchSpace>) -> Self {
         Self {
-            scratch: Some(scratch),
+            scratches: Some(Scratches { space, last: None }),
             ..Self::default()
         }
     }
@@ -63,23 +91,16 @@ impl SegmentCache {
         bytes: Vec<u8>,
         sum: gz1::SegmentSum,
     ) -> Result<Deflated, LayerError> {
-        let bytes = match &self.scratch {
-            None => Content::inline(bytes),
-            Some(scratch) => {
-                let offset = scratch.append(&bytes)?;
-                Content::Range {
-                    source: scratch.clone(),
-                    offset,
-                    length: bytes.len() as u64,
-                }
-            }
+        let (bytes, limit) = match &mut self.scratches {
+            None => (Content::inline(bytes), Self::MEMORY),
+            Some(scratches) => (scratches.keep(&bytes)?, Self::SCRATCHES),
         };
         let deflated = Deflated { bytes, sum };
         self.clock += 1;
         self.held += deflated.bytes.len();
         let replaced = self.segments.insert(key, (self.clock, deflated.clone()));
         self.held -= replaced.map_or(0, |(_, replaced)| replaced.bytes.len());
-        if self.scratch.is_none() && self.held > Self::MEMORY {
+        if self.held > limit {
             self.drop_older_half();
         }
         Ok(deflated)

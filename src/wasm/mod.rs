@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod blob;
+mod disk;
 mod file;
 
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use crate::workbench::{
     WorkbenchError,
 };
 
+pub use blob::Parts;
+pub use disk::use_scratch;
 use file::FileSource;
 
 /// How far reading a tar is.
@@ -81,7 +84,6 @@ pub fn start() {
 
 /// One session.
 #[wasm_bindgen]
-#[derive(Default)]
 pub struct Session {
     workbench: Workbench,
 }
@@ -90,8 +92,11 @@ pub struct Session {
 impl Session {
     /// An empty session.
     #[wasm_bindgen(constructor)]
+    #[allow(clippy::new_without_default, reason = "JavaScript knows no default")]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            workbench: Workbench::with_scratches(disk::space()),
+        }
     }
 
     /// Does an operation wholly, or throws and changes nothing.
@@ -202,10 +207,10 @@ impl Session {
         Ok(js_sys::Uint8Array::from(&bytes[..]))
     }
 
-    /// What is taken out of the session, as a Blob.
-    pub fn export(&self, what: JsValue) -> Result<web_sys::Blob, JsValue> {
+    /// What is taken out of the session, on its way into a Blob.
+    pub fn export(&self, what: JsValue) -> Result<Parts, JsValue> {
         let what: Export = from_js(what)?;
-        blob::of_parts(self.workbench.export(&what).map_err(refused)?)
+        Ok(Parts::new(self.workbench.export(&what).map_err(refused)?))
     }
 
     /// The action that makes the article's image.

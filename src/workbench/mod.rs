@@ -92,11 +92,8 @@ impl Workbench {
     }
 
     /// An empty session that keeps inflated layers and deflated segments in scratches.
-    pub fn with_scratches(scratches: Arc<dyn ScratchSpace>) -> Result<Self, ContentError> {
-        Ok(Self::with(
-            SegmentCache::in_scratch(scratches.create()?),
-            scratches,
-        ))
+    pub fn with_scratches(scratches: Arc<dyn ScratchSpace>) -> Self {
+        Self::with(SegmentCache::in_scratches(scratches.clone()), scratches)
     }
 
     fn with(cache: SegmentCache, scratches: Arc<dyn ScratchSpace>) -> Self {

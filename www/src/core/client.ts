@@ -1,6 +1,6 @@
 /** The page's end of the worker: calls become promises, events become callbacks, a dead worker is replaced. */
 import workerUrl from './worker.ts?worker&url';
-import type { Call, FromWorker, Results, ToWorker } from './messages';
+import type { Call, FromWorker, Results, ScratchKind, ToWorker } from './messages';
 import type { Answers, CoreError, Overview, Query } from './protocol';
 
 export interface Panic {
@@ -38,6 +38,8 @@ function workerAddress(): string {
 let policy: { createScriptURL(url: string): unknown } | null = null;
 
 export class Client {
+  /** Where the core keeps what it has no memory for; null until it is there. */
+  scratch: ScratchKind | null = null;
   #worker: Worker | null = null;
   #waiting = new Map<number, Waiting>();
   #next = 1;
@@ -74,6 +76,7 @@ export class Client {
   #receive(message: FromWorker): void {
     switch (message.type) {
       case 'ready':
+        this.scratch = message.scratch;
         return;
       case 'overview':
         return this.listener.overview(message.overview);

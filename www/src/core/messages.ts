@@ -69,8 +69,11 @@ export interface Results {
 
 export type ToWorker = { id: number; call: Call };
 
+export type ScratchKind = 'opfs' | 'memory';
+
 export type FromWorker =
-  | { type: 'ready' }
+  /** `scratch`: where the core keeps what it has no memory for, a private file or memory all the same. */
+  | { type: 'ready'; scratch: ScratchKind }
   | { type: 'reply'; id: number; ok: true; value: unknown }
   | { type: 'reply'; id: number; ok: false; error: CoreError }
   | { type: 'overview'; overview: Overview }

@@ -2,9 +2,10 @@
  * The worker: owns the one `Session`, answers calls in order, and between them does the core's pending
  * work in slices of about a frame, so that a call never waits longer than that.
  */
-import init, { Session } from './pkg/core.js';
+import init, { Session, use_scratch } from './pkg/core.js';
 import type { Call, FromWorker, Replay, Results, ToWorker } from './messages';
-import type { ArchiveFiles, ContentRef, CoreError } from './protocol';
+import type { ArchiveFiles, ContentRef, CoreError, Export } from './protocol';
+import { openScratch, sweepScratch } from './scratch';
 
 const SLICE_MS = 16;
 const STEP_KIB = 128;
@@ -110,7 +111,31 @@ function openAhead(core: Session, from: ArchiveFiles | null): Results['open_ahea
   return left;
 }
 
-/** Does one call. True in `changed` when the overview is another now. */
+/** Copies what must be copied of an export, slice by slice, so that other calls come in between. */
+async function exported(core: Session, what: Export): Promise<Blob> {
+  const parts = core.export(what);
+  let until = performance.now() + SLICE_MS;
+  while (parts.step()) {
+    if (performance.now() < until) continue;
+    await pause();
+    until = performance.now() + SLICE_MS;
+  }
+  return parts.blob();
+}
+
+/** Until the messages that wait have been handled. */
+function pause(): Promise<void> {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
+
+/** Does one call. True in `changed` when the overview is another now; a value may be a promise. */
 function answer(call: Call): { value: unknown; changed: boolean } {
   const core = session!;
   switch (call.kind) {
@@ -129,7 +154,7 @@ function answer(call: Call): { value: unknown; changed: boolean } {
     case 'content':
       return { value: core.content(call.layer, call.path, call.offset, call.length), changed: false };
     case 'export':
-      return { value: core.export(call.what), changed: false };
+      return { value: exported(core, call.what), changed: false };
     case 'sample':
       return { value: core.sample(call.image, call.firstLayer, call.architecture), changed: false };
     case 'switch_platform':
@@ -160,11 +185,20 @@ function handle({ id, call }: ToWorker): void {
       tell();
       wake();
     }
-    post({ type: 'reply', id, ok: true, value }, value instanceof Uint8Array ? [value.buffer] : []);
+    if (value instanceof Promise) value.then((later) => reply(id, later)).catch((error) => fail(id, error));
+    else reply(id, value);
   } catch (error) {
-    if (isTrap(error)) die(error, id);
-    else post({ type: 'reply', id, ok: false, error: asCoreError(error) });
+    fail(id, error);
   }
+}
+
+function reply(id: number, value: unknown): void {
+  post({ type: 'reply', id, ok: true, value }, value instanceof Uint8Array ? [value.buffer] : []);
+}
+
+function fail(id: number, error: unknown): void {
+  if (isTrap(error)) die(error, id);
+  else post({ type: 'reply', id, ok: false, error: asCoreError(error) });
 }
 
 scope.onmessage = ({ data }) => {
@@ -172,10 +206,15 @@ scope.onmessage = ({ data }) => {
   else early.push(data);
 };
 
-init()
-  .then(() => {
+Promise.all([init(), openScratch()])
+  .then(([core, scratch]) => {
+    // For whoever wants to know, tests too: how many bytes of memory the core has taken.
+    Object.assign(self, { coreMemory: () => core.memory.buffer.byteLength });
+    if (scratch) use_scratch(scratch.handle, scratch.quota);
     session = new Session();
-    post({ type: 'ready' });
+    post({ type: 'ready', scratch: scratch ? 'opfs' : 'memory' });
     early.splice(0).forEach(handle);
+    // What cannot be deleted now can be the next time.
+    if (scratch) sweepScratch().catch(() => {});
   })
   .catch((error: unknown) => die(error, null));
