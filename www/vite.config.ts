@@ -33,6 +33,8 @@ export default defineConfig({
   base: './',
   plugins: [svelte(), contentSecurityPolicy],
   worker: { format: 'es' },
+  // The explanations of findings lie in the repository's docs.
+  server: { fs: { allow: ['..'] } },
   build: { target: 'es2022', modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
   test: { include: ['src/**/*.test.ts'] },
 });

@@ -7,6 +7,7 @@ use crate::image::{ConfigField, Platform};
 use crate::layer::Compression;
 use crate::tree::Time;
 
+use super::effects::Effect;
 use super::export::Export;
 use super::operation::{
     Action, ArchiveFile, ArchiveFiles, Attributes, Caller, ContentRef, NewEntry, Operation, Place,
@@ -27,6 +28,7 @@ from_object! {
 }
 
 from_name! { Compression { "none" => None, "gz1" => Gz1, "original" => Original, } }
+from_name! { Effect { "added" => Added, "changed" => Changed, "hides" => Hides, } }
 
 impl FromJson for Digest {
     fn from_json(node: Node<'_>) -> Result<Self, ReadError> {
@@ -131,12 +133,12 @@ from_tagged! { Query by "query", it {
         image: it.take("image")?,
         from: it.take("from")?,
         to: it.take("to")?,
-        of: fields!(it => RowsOf { layer, filter; merged }),
+        of: fields!(it => RowsOf { layer, filter, only; merged }),
     },
     "row_of" => Self::RowOf {
         image: it.take("image")?,
         path: it.take("path")?,
-        of: fields!(it => RowsOf { layer, filter; merged }),
+        of: fields!(it => RowsOf { layer, filter, only; merged }),
     },
     "column" => fields!(it => Self::Column { image, path }),
     "document" => fields!(it => Self::Document { image, document }),

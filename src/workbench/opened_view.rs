@@ -10,11 +10,11 @@ use crate::image::archive::Document;
 use crate::image::catalog::rebuild::Rebuilt;
 use crate::image::catalog::{Catalog, NodeId, NodeKind, Severity, State as NodeState};
 use crate::layer::{ReadError, Reading};
-use crate::overlay::{SpotEntry, Stack};
+use crate::overlay::Stack;
 use crate::text;
-use crate::tree::{Kind, Node, Tree};
 
 use super::Workbench;
+use super::effects::{Effect, size_of, walk};
 use super::error::WorkbenchError;
 use super::opened::is_reused;
 use super::operation::{ArchiveId, ImageId, LayerId};
@@ -614,44 +614,24 @@ fn kind_name(kind: NodeKind) -> &'static str {
 /// What the layer at a position does to those below it, and what is hidden of it by those above.
 fn summary(stack: &Stack, position: usize) -> LayerSummary {
     let mut summary = LayerSummary::default();
-    let tree: &Tree = stack.trees()[position];
-    let mut pending = vec![stack.root()];
-    while let Some(parent) = pending.pop() {
-        for name in stack.names(&parent) {
-            let spot = stack.child(&parent, &name);
-            let below = spot.cells[..position].iter().flatten();
-            let hides = below
-                .clone()
-                .any(|cell| cell.hidden_by == Some(position) && matches!(cell.entry, SpotEntry::Inode(_)));
-            summary.hidden += u64::from(hides);
-            if let Some(cell) = spot.cells[position]
-                && let SpotEntry::Inode(ino) = cell.entry
-                && !cell.implied
-            {
-                let inode = tree.inode(ino);
-                let size = match &inode.node {
-                    Node::File(content) => content.len(),
-                    _ => 0,
-                };
-                let mut below = below.filter(|cell| matches!(cell.entry, SpotEntry::Inode(_)));
-                match below.any(|cell| cell.hidden_by.is_none() || cell.hidden_by == Some(position)) {
-                    true => {
-                        summary.changed += 1;
-                        summary.changed_bytes += size;
-                    }
-                    false => {
-                        summary.added += 1;
-                        summary.added_bytes += size;
-                    }
-                }
-                if cell.hidden_by.is_some() && inode.node.kind() == Kind::File {
-                    summary.wasted_bytes += size;
-                }
+    let tree = stack.trees()[position];
+    walk(stack.trees(), position, |place| {
+        let size = place.own.map_or(0, |own| size_of(tree, own));
+        match place.effect {
+            Some(Effect::Added) => {
+                summary.added += 1;
+                summary.added_bytes += size;
             }
-            if stack.has_children(&spot) {
-                pending.push(spot);
+            Some(Effect::Changed) => {
+                summary.changed += 1;
+                summary.changed_bytes += size;
             }
+            Some(Effect::Hides) => summary.hidden += 1,
+            None => {}
         }
-    }
+        if place.spot.cells[position].is_some_and(|cell| cell.hidden_by.is_some()) {
+            summary.wasted_bytes += size;
+        }
+    });
     summary
 }

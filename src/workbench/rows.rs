@@ -1,7 +1,7 @@
 //! The stack as rows for a user interface: every path once, with what each layer says of it. Flattened when
 //! something changed, then handed out in windows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -9,6 +9,7 @@ use crate::overlay::{Change, Spot, SpotEntry, Stack, StackCell};
 use crate::text::escape;
 use crate::tree::{Kind, Node, TreePath};
 
+use super::effects::{Effect, walk};
 use super::error::WorkbenchError;
 use super::operation::{ImageId, LayerId};
 use super::state::ImageState;
@@ -27,6 +28,8 @@ pub struct RowsOf {
     pub filter: Option<String>,
     /// Only what shows in the merged view.
     pub merged: bool,
+    /// Only where that layer does this to those below it, and what is above.
+    pub only: Option<Effect>,
 }
 
 /// What one layer says of one path.
@@ -127,7 +130,13 @@ impl Rows {
         let position = of
             .layer
             .and_then(|id| image.layers.iter().position(|layer| layer.id == id));
+        let wanted = of
+            .only
+            .zip(position)
+            .map(|(effect, position)| paths_where(&stack, position, effect));
         let shows = |spot: &Spot| match (of.layer, of.merged) {
+            // What a layer hides is not in it.
+            _ if wanted.is_some() => true,
             (Some(_), _) => position.is_some_and(|position| spot.cells[position].is_some()),
             (None, true) => spot.visible().is_some(),
             (None, false) => true,
@@ -146,7 +155,8 @@ impl Rows {
                         .any(|name| shows(&stack.child(&spot, name))),
                 };
                 let chosen = self.open.get(&(image.id, path.clone())).copied();
-                open = expandable && (!filter.is_empty() || chosen.unwrap_or(open_by_default));
+                let searched = !filter.is_empty() || wanted.is_some();
+                open = expandable && (searched || chosen.unwrap_or(open_by_default));
             }
             if open {
                 for name in stack.names(&spot).iter().rev() {
@@ -168,19 +178,33 @@ impl Rows {
                 });
             }
         }
+        if let Some(wanted) = wanted {
+            keep(&mut flat, |row| wanted.contains(&row.path));
+        }
         if !filter.is_empty() {
-            keep_matches(&mut flat, &filter);
+            keep(&mut flat, |row| row.name.to_ascii_lowercase().contains(&filter));
         }
         flat
     }
 }
 
-/// Keeps the rows whose name contains `filter`, and the directories that they are in.
-fn keep_matches(flat: &mut Vec<Flat>, filter: &str) {
+/// The paths at which a layer does this.
+fn paths_where(stack: &Stack, position: usize, effect: Effect) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    walk(stack.trees(), position, |place| {
+        if place.effect == Some(effect) {
+            paths.insert(place.path.to_owned());
+        }
+    });
+    paths
+}
+
+/// Keeps these rows, and the directories that they are in.
+fn keep(flat: &mut Vec<Flat>, is_wanted: impl Fn(&Flat) -> bool) {
     let mut wanted_depth = None;
     for row in std::mem::take(flat).into_iter().rev() {
         let holds_match = wanted_depth.is_some_and(|depth| row.depth < depth);
-        if holds_match || row.name.to_ascii_lowercase().contains(filter) {
+        if holds_match || is_wanted(&row) {
             wanted_depth = Some(row.depth);
             flat.push(row);
         }

@@ -548,6 +548,14 @@ fn rows_are_windows_of_the_whole_stack() {
         .0,
         "/data /data/config.txt!"
     );
+    for (only, paths) in [
+        ("added", ""),
+        ("changed", "/hello.txt"),
+        ("hides", "/data /data/config.txt!"),
+    ] {
+        let query = format!(r#"{{"query":"rows","image":1,"from":0,"to":99,"layer":2,"only":"{only}"}}"#);
+        assert_eq!(rows(&mut workbench, &query).0, paths, "{only}");
+    }
     assert_eq!(
         rows(
             &mut workbench,

@@ -97,6 +97,19 @@ test('what a layer does is counted and marked', async ({ page }) => {
   await expect(treeRow(page, '/srv/data')).toContainText('added');
   await expect(treeRow(page, '/etc/hosts')).toContainText('changed');
   await expect(treeRow(page, '/etc/motd')).toContainText('hides what is below');
+  // Each number shows what it counts, by an address of its own.
+  for (const [name, only, paths] of [
+    [/^1 changed/, 'changed', ['/etc', '/etc/hosts']],
+    [/^1 hidden/, 'hides', ['/etc', '/etc/motd']],
+    [/^2 added/, 'added', ['/srv', '/srv/data']],
+  ] as const) {
+    await facts.getByRole('button', { name }).click();
+    await expect(page).toHaveURL(new RegExp(`only=${only}`));
+    await expect(page.getByRole('treeitem')).toHaveCount(2);
+    for (const path of paths) await expect(treeRow(page, path)).toBeVisible();
+  }
+  await page.goBack();
+  await expect(treeRow(page, '/etc/motd')).toBeVisible();
 });
 
 test('the ribbon: from a path to its blocks, from a field to its attribute', async ({ page }) => {

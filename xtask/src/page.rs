@@ -32,7 +32,9 @@ pub fn build(places: &Places) -> Outcome {
     wasm::build(places)?;
     let www = places.www();
     let made = ["node_modules", "dist", "test-results"].map(|name| www.join(name));
-    let stamp = Stamp::of(places, "page", &[www], &made)?;
+    // What findings mean is said once, in the documentation, and bundled with the page.
+    let checks = places.root.join("docs/checks.md");
+    let stamp = Stamp::of(places, "page", &[www, checks], &made)?;
     if stamp.is_current() && places.dist().join("index.html").is_file() {
         return Ok(());
     }

@@ -428,9 +428,9 @@ export interface HistoryRow {
 
 /** What a layer does to those below it. */
 export interface LayerSummary {
-  added: number;
-  changed: number;
-  hidden: number; // names of lower layers that it hides
+  added: number; // entries where nothing below shows
+  changed: number; // entries in the place of one that shows below; directories only with other attributes
+  hidden: number; // names of lower layers that no longer show, nor anything in their place
   added_bytes: number;
   changed_bytes: number;
   /** Bytes of its own that a later layer hides. */

@@ -1,6 +1,7 @@
-/** Trees by ranks, and texts side by side. */
+/** Trees by ranks, texts side by side, tables in texts. */
 import { describe, expect, it } from 'vitest';
 import { lineDiff } from './line-diff';
+import { tableRows } from './markdown-table';
 import { rankLayout } from './rank-layout';
 
 interface Node {
@@ -85,4 +86,10 @@ describe('lines side by side', () => {
     expect(pairs).toHaveLength(5001);
     expect(pairs[0]).toEqual([0, 0]);
   });
+});
+
+it('reads tables', () => {
+  const text =
+    'words\n\n| id | what |\n|---|:-:|\n| `a` | one \\| two |\n| `b` |  |\n\n| id |\n|---|\n| `c` |\n';
+  expect(tableRows(text)).toEqual([{ id: '`a`', what: 'one | two' }, { id: '`b`', what: '' }, { id: '`c`' }]);
 });
