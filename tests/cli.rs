@@ -2,17 +2,18 @@
 
 mod rig;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use handroll::digest::Digest;
-use handroll::layer::Bytes;
 use handroll::tree::Time;
 use handroll::workbench::{Action, Caller, Export, Operation, Workbench, sample};
 use rig::{
-    ARTICLE_TIME, article, article_diff_id, article_files, fails, handroll, json, ok, program, text, write,
+    ARTICLE_TIME, article, article_diff_id, article_files, exported, fails, handroll, json, ok, program,
+    text, write,
 };
 use tempfile::TempDir;
 
@@ -479,20 +480,6 @@ fn inspect_finds_what_was_tampered_with() {
     fails(handroll().args(["inspect"]).current_dir(dir), 2, "IMAGE");
 }
 
-/// A session with the sample, exported: its recipe and its archive.
-fn exported(workbench: &mut Workbench, what: &Export) -> Vec<u8> {
-    while workbench.step(u64::MAX) {}
-    let mut bytes = Vec::new();
-    for part in workbench.export(what).unwrap() {
-        match part {
-            Bytes::Owned(part) => bytes.extend(part),
-            Bytes::Zeros(count) => bytes.resize(bytes.len() + count as usize, 0),
-            Bytes::Content(content) => bytes.extend(content.read_all(u64::MAX).unwrap()),
-        }
-    }
-    bytes
-}
-
 fn apply(workbench: &mut Workbench, action: Action) {
     let (time, caller) = (Time::at(ARTICLE_TIME.parse().unwrap()), Caller::ROOT);
     workbench.apply(Operation { time, caller, action }).unwrap();
@@ -657,4 +644,109 @@ fn a_real_directory_has_gnu_tars_diff_id() {
     let built = json(&mut command);
     println!("{} bytes in {:?}", built["layers"][0]["size"], start.elapsed());
     assert_eq!(built["layers"][0]["diff_id"], article_diff_id(source));
+}
+
+/// What stands between two lines of the README that begin so.
+fn readme(from: &str, to: &str) -> String {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let lines = text.lines().skip_while(|line| !line.starts_with(from));
+    let lines: Vec<_> = lines.take_while(|line| !line.starts_with(to)).collect();
+    assert!(!lines.is_empty());
+    lines.join("\n")
+}
+
+#[test]
+fn the_readme_runs_as_written() {
+    let directory = TempDir::new().unwrap();
+    let dir = directory.path();
+    article(dir);
+    fs::remove_file(dir.join("delta/data/.wh.config.txt")).unwrap();
+    ok(program("tar")
+        .args(["-cf", "more-files.tar", "base"])
+        .current_dir(dir));
+    let text = readme("## The command line", "## Host the page");
+    let path = Path::new(env!("CARGO_BIN_EXE_handroll")).parent().unwrap();
+    let path = format!("{}:{}", path.display(), std::env::var("PATH").unwrap());
+    let mut blocks = 0;
+    for block in text.split("```sh\n").skip(1) {
+        let script = block.split("\n```").next().unwrap();
+        ok(program("sh")
+            .args(["-euxc", script])
+            .env("PATH", &path)
+            .current_dir(dir));
+        blocks += 1;
+    }
+    assert_eq!(blocks, 3);
+    let mut operations = 0;
+    for line in text.lines().filter(|line| line.starts_with("| ")) {
+        let Some((_, operation)) = line.split_once("`{\"op\":") else {
+            continue;
+        };
+        let operation = operation.strip_suffix("` |").unwrap();
+        let recipe = format!("{{\"version\":1,\"operations\":[{{\"op\":{operation}]}}");
+        write(dir.join("one.json"), recipe);
+        let mut command = handroll();
+        command.args(["edit", "handroll.tar", "--recipe", "one.json", "-o", "one.tar"]);
+        ok(command.current_dir(dir));
+        let same = fs::read(dir.join("one.tar")).unwrap() == fs::read(dir.join("handroll.tar")).unwrap();
+        assert!(!same, "{operation} changes something");
+        operations += 1;
+    }
+    assert!(operations > 20, "{operations}");
+}
+
+/// Every member that `--json` prints is in the README.
+#[test]
+fn the_readme_names_what_json_has() {
+    fn members(value: &serde_json::Value, names: &mut BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(object) => {
+                for (name, value) in object {
+                    names.insert(name.clone());
+                    // The document is the image's own.
+                    if name != "config" {
+                        members(value, names);
+                    }
+                }
+            }
+            serde_json::Value::Array(values) => values.iter().for_each(|value| members(value, names)),
+            _ => {}
+        }
+    }
+    let directory = files();
+    let dir = directory.path();
+    ok(program("setfattr")
+        .args(["-n", "user.a", "-v", "b", "base/hello.txt"])
+        .current_dir(dir));
+    ok(program("mknod")
+        .args(["base/null", "c", "1", "3"])
+        .current_dir(dir));
+    let mut build = build(dir);
+    build.args(["--xattrs", "--created-by", "x", "-o", "image.tar", "--json"]);
+    let run = |arguments: &[&str]| json(handroll().args(arguments).current_dir(dir));
+    write(dir.join("layer.tar"), [0; 1024]);
+    for (from, to, printed) in [
+        ("### Make", "### Look", json(&mut build)),
+        ("### Look", "### Change", run(&["inspect", "--json", "image.tar"])),
+        ("### Look", "### Change", run(&["ls", "--json", "image.tar"])),
+        (
+            "### Look",
+            "### Change",
+            run(&["why", "--json", "image.tar", "/data/config.txt"]),
+        ),
+        (
+            "### Change",
+            "## Host",
+            run(&["edit", "--json", "image.tar", "--drop", "1", "-o", "out.tar"]),
+        ),
+    ] {
+        let mut names = BTreeSet::new();
+        members(&printed, &mut names);
+        assert!(names.len() > 5, "{names:?}");
+        let text = readme(from, to) + &readme("### Make", "### Look") + &readme("### Look", "### Change");
+        let named =
+            |name: &String| text.contains(&format!("`{name}`")) || text.contains(&format!("`{name}[]`"));
+        let missing: Vec<_> = names.iter().filter(|name| !named(name)).collect();
+        assert!(missing.is_empty(), "{from}: {missing:?}");
+    }
 }

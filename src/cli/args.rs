@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use handroll::image::ConfigField;
 use handroll::image::created;
+use handroll::image::{ConfigField, Settings};
 
 use super::Failure;
-use super::open::platform_of;
 
 /// Build an image from layers, bottom first
 #[derive(Args, Debug)]
@@ -33,10 +32,16 @@ pub struct BuildArgs {
     /// The image's name: `[registry/]repository[:tag]`
     #[arg(long, value_name = "NAME", help_heading = "Image")]
     pub name: Option<String>,
+    /// An image to begin with: layers and options given here come on top of it, its blobs stay as they are
+    #[arg(long, value_name = "IMAGE", conflicts_with = "recipe", help_heading = "Image")]
+    pub from: Option<PathBuf>,
+    /// Which of several images of --from: its name, its digest, or its number, from 1 on
+    #[arg(long, value_name = "NAME|N", requires = "from", help_heading = "Image")]
+    pub image: Option<String>,
     /// A recipe that the page saved; layers and options given here come on top of it
     #[arg(long, value_name = "FILE", help_heading = "Image")]
     pub recipe: Option<PathBuf>,
-    /// What the image runs on [default: linux/amd64]
+    /// What the image runs on [default: that of --from, else linux/amd64]; chooses one of several images of --from
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", help_heading = "Image")]
     pub platform: Option<String>,
     #[command(flatten)]
@@ -69,9 +74,10 @@ pub struct BuildArgs {
 }
 
 const EXAMPLE: &str = "\
-Example:
+Examples:
   handroll build --layer base/ --layer delta/ --whiteout /data/config.txt \\
     --name docker.io/library/handroll:latest --cmd /bin/sh --mtime 1735689600 -o handroll.tar
+  handroll build --from debian.tar --layer app/:/opt/app --entrypoint /opt/app/run --name app -o app.tar
 
 Times: the time of files is pinned, so that the same files give the same digests. It is --mtime; without that
 SOURCE_DATE_EPOCH from the environment, which then is also the image's --created if that isn't given; without
@@ -156,20 +162,39 @@ impl BuildArgs {
             }),
         }
     }
+}
 
-    /// The fields of the configuration that were given.
-    pub fn fields(&self) -> Result<Vec<ConfigField>, Failure> {
-        let config = &self.config;
+impl ConfigArgs {
+    /// Whether any field was given.
+    pub fn is_given(&self) -> bool {
+        let texts = [
+            &self.working_dir,
+            &self.user,
+            &self.stop_signal,
+            &self.author,
+            &self.created,
+        ];
+        let lists = [
+            &self.cmd,
+            &self.entrypoint,
+            &self.env,
+            &self.label,
+            &self.expose,
+            &self.volume,
+        ];
+        texts.iter().any(|text| text.is_some()) || lists.iter().any(|list| !list.is_empty())
+    }
+
+    /// The fields that were given. Variables, labels, ports and volumes join those that the image has; of one key
+    /// the given value counts. All else takes the place of what was there.
+    pub fn fields(&self, before: &Settings) -> Result<Vec<ConfigField>, Failure> {
         let mut fields = Vec::new();
-        if let Some(platform) = &self.platform {
-            fields.push(ConfigField::Platform(platform_of(platform)?));
-        }
         for (values, field) in [
             (
-                &config.entrypoint,
+                &self.entrypoint,
                 ConfigField::Entrypoint as fn(Option<Vec<String>>) -> ConfigField,
             ),
-            (&config.cmd, ConfigField::Cmd),
+            (&self.cmd, ConfigField::Cmd),
         ] {
             if !values.is_empty() {
                 fields.push(field(Some(words(values)?)));
@@ -177,35 +202,55 @@ impl BuildArgs {
         }
         for (value, field) in [
             (
-                &config.working_dir,
+                &self.working_dir,
                 ConfigField::WorkingDir as fn(Option<String>) -> ConfigField,
             ),
-            (&config.user, ConfigField::User),
-            (&config.stop_signal, ConfigField::StopSignal),
-            (&config.author, ConfigField::Author),
+            (&self.user, ConfigField::User),
+            (&self.stop_signal, ConfigField::StopSignal),
+            (&self.author, ConfigField::Author),
+            (&self.created, ConfigField::Created),
         ] {
             if let Some(value) = value {
                 fields.push(field(Some(value.clone())));
             }
         }
-        let lists = [
-            (&config.env, ConfigField::Env as fn(Vec<String>) -> ConfigField),
-            (&config.expose, ConfigField::ExposedPorts),
-            (&config.volume, ConfigField::Volumes),
-        ];
-        for (values, field) in lists {
+        if !self.env.is_empty() {
+            fields.push(ConfigField::Env(variables(&before.env, &self.env)));
+        }
+        if !self.label.is_empty() {
+            let mut all = before.labels.clone();
+            all.extend(labels(&self.label)?);
+            fields.push(ConfigField::Labels(all));
+        }
+        for (before, values, field) in [
+            (
+                &before.exposed_ports,
+                &self.expose,
+                ConfigField::ExposedPorts as fn(Vec<String>) -> ConfigField,
+            ),
+            (&before.volumes, &self.volume, ConfigField::Volumes),
+        ] {
             if !values.is_empty() {
-                fields.push(field(values.clone()));
+                fields.push(field(before.iter().chain(values).cloned().collect()));
             }
-        }
-        if !config.label.is_empty() {
-            fields.push(ConfigField::Labels(labels(&config.label)?));
-        }
-        if let Some(created) = &config.created {
-            fields.push(ConfigField::Created(Some(created.clone())));
         }
         Ok(fields)
     }
+}
+
+/// The variables of an image with others that are set: in the place of their old values, else at the end. One that
+/// is given twice stays twice, for the image to refuse.
+fn variables(before: &[String], given: &[String]) -> Vec<String> {
+    let key = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
+    let mut all: Vec<String> = before.to_vec();
+    for variable in given {
+        let mut old = all[..before.len()].iter_mut().zip(before);
+        match old.find(|(now, was)| now == was && key(was) == key(variable)) {
+            Some((now, _)) => *now = variable.clone(),
+            None => all.push(variable.clone()),
+        }
+    }
+    all
 }
 
 /// SOURCE_DATE_EPOCH, if it is set (reproducible-builds.org's specification: a decimal number of seconds; what

@@ -1,28 +1,31 @@
 //! From arguments to a session whose digests are known: each argument becomes an operation of the workbench.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use handroll::content::{ContentError, Source};
-use handroll::image::archive::{Documents, LayerBlob};
+use handroll::content::Source;
 use handroll::image::created;
 use handroll::image::{ConfigField, Reference};
-use handroll::layer::{Compression, DeflateTask, Task};
-use handroll::native::{DiskOptions, FileSource, Owner, TemporaryFiles, Times, read_dir};
+use handroll::layer::Compression;
+use handroll::native::{DiskOptions, FileSource, Owner, Times, read_dir};
 use handroll::text::escape;
 use handroll::tree::{Time, TreePath};
 use handroll::workbench::{
-    Action, BlobState, Caller, ContentRef, ImageId, LayerId, Operation, SourceId, Workbench, import_tree,
+    Action, Caller, ContentRef, ImageId, ImageState, LayerId, Operation, SourceId, Workbench, import_tree,
 };
 
 use super::Failure;
 use super::args::{BuildArgs, Pin};
 use super::layer_args::LayerArg;
+use super::open::{ChoiceArgs, open, platform_of};
+use super::session::{self, Ids};
 
-/// A session with the image that was asked for, whose digests are all known.
+/// A session with the image that was asked for.
 pub struct Session {
-    workbench: Workbench,
-    image: ImageId,
+    /// The session.
+    pub workbench: Workbench,
+    /// The image.
+    pub image: ImageId,
     next_source: SourceId,
     /// What a person should know, about what was read.
     pub notes: Vec<String>,
@@ -33,25 +36,26 @@ type Done<T = ()> = Result<T, Failure>;
 
 /// Makes the image.
 pub fn assemble(arguments: &BuildArgs, layers: &[LayerArg], epoch: Option<i64>) -> Done<Session> {
-    let fields = arguments.fields()?;
+    let platform = arguments.platform.as_deref().map(platform_of).transpose()?;
     let disk = disk_options(arguments, epoch)?;
-    let scratches = Arc::new(TemporaryFiles);
     let mut session = Session {
-        workbench: Workbench::with_scratches(scratches),
+        workbench: session::workbench(),
         image: 0,
         next_source: 0,
         notes: Vec::new(),
     };
-    session.start(arguments)?;
-    for field in fields {
+    let is_platform_known = session.start(arguments)?;
+    for platform in platform.into_iter().filter(|_| !is_platform_known) {
+        session.set(ConfigField::Platform(platform))?;
+    }
+    for field in arguments.config.fields(&session.image()?.settings)? {
         session.set(field)?;
     }
-    session.date(epoch)?;
+    session.date(arguments, epoch)?;
     for layer in layers {
         session.layer(layer, &disk)?;
     }
     session.compression(arguments.compression.as_deref())?;
-    session.hash()?;
     Ok(session)
 }
 
@@ -92,12 +96,60 @@ impl Session {
         id
     }
 
-    /// An empty image of that name, or the recipe's.
-    fn start(&mut self, arguments: &BuildArgs) -> Done {
-        let Some(recipe) = &arguments.recipe else {
-            let name = arguments.name.clone().unwrap_or_default();
-            return self.apply(Action::CreateImage { image: 0, name });
+    fn image(&self) -> Done<&ImageState> {
+        let image = self.workbench.state().image(self.image);
+        image.map(Arc::as_ref).map_err(Failure::work)
+    }
+
+    /// What the image begins with: nothing but a name, another image, or what a recipe makes. Whether that was
+    /// chosen by its platform.
+    fn start(&mut self, arguments: &BuildArgs) -> Done<bool> {
+        let name = arguments.name.clone();
+        if let Some(from) = &arguments.from {
+            let is_chosen = self.open_base(from, arguments)?;
+            let image = self.image;
+            let rename = name.map(|name| Action::SetName { image, name });
+            return rename
+                .into_iter()
+                .try_for_each(|rename| self.apply(rename))
+                .map(|()| is_chosen);
+        }
+        match &arguments.recipe {
+            Some(recipe) => self.start_with_recipe(recipe, arguments)?,
+            None => self.apply(Action::CreateImage {
+                image: 0,
+                name: name.unwrap_or_default(),
+            })?,
+        }
+        Ok(false)
+    }
+
+    /// Opens the image that is begun with. Whether it was chosen by its platform.
+    fn open_base(&mut self, from: &Path, arguments: &BuildArgs) -> Done<bool> {
+        let catalog = open(from)?;
+        let has_several = catalog.images.len() > 1;
+        let choice = ChoiceArgs {
+            image: arguments.image.clone(),
+            platform: arguments.platform.clone().filter(|_| has_several),
         };
+        let number = choice.one(&catalog)?;
+        session::admit(
+            &mut self.workbench,
+            catalog,
+            from.display().to_string(),
+            Ids::DEFAULT,
+        )?;
+        let first = Ids::DEFAULT.image;
+        self.image = first + number as ImageId;
+        let count = self.workbench.state().images.len() as ImageId;
+        let others = (first..first + count).filter(|image| *image != first + number as ImageId);
+        others
+            .into_iter()
+            .try_for_each(|image| self.apply(Action::RemoveImage { image }))?;
+        Ok(has_several && arguments.platform.is_some())
+    }
+
+    fn start_with_recipe(&mut self, recipe: &Path, arguments: &BuildArgs) -> Done {
         self.recipe(recipe)?;
         let images: Vec<_> = self
             .workbench
@@ -161,13 +213,15 @@ impl Session {
         })
     }
 
-    /// SOURCE_DATE_EPOCH is when the image was made, if nothing else says so.
-    fn date(&mut self, epoch: Option<i64>) -> Done {
-        let image = self.workbench.state().image(self.image).map_err(Failure::work)?;
+    /// SOURCE_DATE_EPOCH is when the image was made, if nothing else says so. What --from says is about another
+    /// image.
+    fn date(&mut self, arguments: &BuildArgs, epoch: Option<i64>) -> Done {
+        let is_said = match arguments.from {
+            Some(_) => arguments.config.created.is_some(),
+            None => self.image()?.settings.created.is_some(),
+        };
         match epoch.and_then(created::from_seconds) {
-            Some(created) if image.settings.created.is_none() => {
-                self.set(ConfigField::Created(Some(created)))
-            }
+            Some(created) if !is_said => self.set(ConfigField::Created(Some(created))),
             _ => Ok(()),
         }
     }
@@ -254,48 +308,17 @@ impl Session {
         Ok(())
     }
 
+    /// How the layers that were made here are stored.
     fn compression(&mut self, asked: Option<&str>) -> Done {
         let compression = match asked {
             None => return Ok(()),
             Some("none") => Compression::None,
             Some(_) => Compression::Gz1,
         };
-        let image = self.workbench.state().image(self.image).map_err(Failure::work)?;
-        let layers: Vec<_> = image.layers.iter().map(|layer| layer.id).collect();
+        let layers = self.image()?.layers.iter().filter(|layer| layer.came.is_none());
+        let layers: Vec<_> = layers.map(|layer| layer.id).collect();
         let set = |layer| Action::SetCompression { layer, compression };
         layers.into_iter().try_for_each(|layer| self.apply(set(layer)))
-    }
-
-    /// Makes all digests known.
-    fn hash(&mut self) -> Done {
-        self.workbench.fill(deflate_all).map_err(Failure::work)?;
-        while self.workbench.step(u64::MAX) {}
-        let image = self.workbench.state().image(self.image).map_err(Failure::work)?;
-        for layer in &image.layers {
-            if let BlobState::Failed(error) = self.workbench.blob_state(layer.id) {
-                return Err(Failure::Work(format!("layer {}: {error}", layer.name)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The session, to be exported from.
-    pub fn workbench(&self) -> (&Workbench, ImageId) {
-        (&self.workbench, self.image)
-    }
-
-    /// The image's name and platform, its documents and what they say of its layers.
-    pub fn documents(&self) -> Done<(String, String, Documents, Vec<LayerBlob>)> {
-        let image = self.workbench.state().image(self.image).map_err(Failure::work)?;
-        let known = self.workbench.documents(image);
-        let (documents, layers) =
-            known.ok_or_else(|| Failure::Work("the hashes are not known".to_owned()))?;
-        Ok((
-            image.reference.canonical(),
-            image.settings.platform.to_string(),
-            documents,
-            layers,
-        ))
     }
 }
 
@@ -307,19 +330,4 @@ fn layer_name(path: &Path) -> String {
         "" => "layer".to_owned(),
         name => name.to_owned(),
     }
-}
-
-/// Deflates segments on all processors.
-fn deflate_all(tasks: Vec<DeflateTask>) -> Vec<Result<Task, ContentError>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let queue = Mutex::new(tasks.into_iter());
-    let next = || queue.lock().expect("no thread panics with it").next();
-    std::thread::scope(|scope| {
-        let work = || std::iter::from_fn(next).map(DeflateTask::run).collect::<Vec<_>>();
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let results = workers
-            .into_iter()
-            .map(|worker| worker.join().expect("deflating does not panic"));
-        results.flatten().collect()
-    })
 }

@@ -71,9 +71,12 @@ fn text(option: &str, value: OsString) -> Result<String, Failure> {
     value.into_string().map_err(not_text)
 }
 
-/// Paths in a layer may be given without the slash in front, as tar prints them.
-fn absolute(path: &[u8]) -> Vec<u8> {
+/// Paths in a layer may be given without the slash in front, as tar prints them, and with one behind, as shells
+/// complete them.
+pub fn absolute(path: &[u8]) -> Vec<u8> {
     let path = path.strip_prefix(b"./").unwrap_or(path);
+    let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |at| at + 1);
+    let path = &path[..end];
     if path.starts_with(b"/") {
         return path.to_vec();
     }

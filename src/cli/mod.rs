@@ -4,6 +4,7 @@ mod args;
 mod assemble;
 mod build;
 mod cat;
+mod edit;
 mod inspect;
 mod layer_args;
 mod ls;
@@ -11,8 +12,10 @@ mod open;
 mod output;
 mod place;
 mod progress;
+mod recipe;
 mod row;
 mod session;
+mod settle;
 mod why;
 
 use std::process::ExitCode;
@@ -37,6 +40,7 @@ enum Command {
     Ls(ls::LsArgs),
     Cat(cat::CatArgs),
     Why(why::WhyArgs),
+    Edit(Box<edit::EditArgs>),
 }
 
 /// How a command ended, when it did not simply succeed.
@@ -90,5 +94,6 @@ fn run(matches: &ArgMatches) -> Result<Verdict, Failure> {
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Cat(arguments) => cat::run(&arguments),
         Command::Why(arguments) => why::run(&arguments),
+        Command::Edit(arguments) => edit::run(&arguments),
     }
 }

@@ -8,8 +8,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use handroll::layer::Bytes;
+use handroll::workbench::Exported;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
+
+use super::Failure;
 
 /// What `-o` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,14 @@ pub enum Output {
     File(PathBuf),
     /// A layout directory: the name ends in a slash, or is a directory already.
     Directory(PathBuf),
+}
+
+/// What is written: an archive, or the files of a layout by their paths.
+pub enum Written {
+    /// To a file or to standard output.
+    Archive(Exported),
+    /// To a directory.
+    Layout(Vec<(String, Exported)>),
 }
 
 /// An output that could not be written.
@@ -50,6 +61,41 @@ impl Output {
             _ => Self::File(path.to_owned()),
         }
     }
+
+    /// An error if a report on standard output would stand among the image's bytes.
+    pub fn check(&self, json: bool) -> Result<(), Failure> {
+        match *self == Self::Stdout && json {
+            true => Err(Failure::Usage(
+                "--json prints to standard output, and -o - writes the image there".to_owned(),
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes an image.
+    pub fn write(&self, written: Written) -> Result<(), Failure> {
+        match (self, written) {
+            (Self::File(path), Written::Archive(archive)) => {
+                file(path, |out| parts(archive, out)).map_err(Failure::work)
+            }
+            (_, Written::Archive(archive)) => stdout(|out| parts(archive, out)),
+            (Self::Directory(path) | Self::File(path), Written::Layout(files)) => {
+                directory(path, |at| layout(files, at)).map_err(Failure::work)
+            }
+            (Self::Stdout, Written::Layout(_)) => unreachable!("a layout goes to a directory"),
+        }
+    }
+}
+
+fn layout(files: Vec<(String, Exported)>, directory: &Path) -> io::Result<()> {
+    for (name, contents) in files {
+        let path = directory.join(name);
+        fs::create_dir_all(parent(&path))?;
+        let mut out = BufWriter::with_capacity(1 << 20, File::create_new(path)?);
+        parts(contents, &mut out)?;
+        out.flush()?;
+    }
+    Ok(())
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> OutputError + '_ {
@@ -68,7 +114,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Writes a file under another name beside it, and renames it when `write` is done.
-pub fn file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), OutputError> {
+fn file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), OutputError> {
     let fail = at(path);
     // A link, a pipe or a device is written through, as every tool does: there is nothing to replace.
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
@@ -89,7 +135,7 @@ pub fn file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
 
 /// Fills a directory under another name beside it, and puts it in place when `fill` is done. What stands there
 /// is replaced if it is empty or an OCI layout.
-pub fn directory(path: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), OutputError> {
+fn directory(path: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), OutputError> {
     let fail = at(path);
     let exists = path.exists();
     if exists && !path.join("oci-layout").is_file() && !is_empty(path).map_err(&fail)? {
@@ -128,7 +174,7 @@ pub fn directory(path: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Res
 }
 
 /// Writes what was exported, window by window.
-pub fn parts(parts: Vec<Bytes>, out: &mut dyn Write) -> io::Result<()> {
+pub fn parts(parts: Exported, out: &mut dyn Write) -> io::Result<()> {
     for part in parts {
         match part {
             Bytes::Owned(bytes) => out.write_all(&bytes)?,
@@ -155,10 +201,10 @@ fn is_empty(path: &Path) -> io::Result<bool> {
 }
 
 /// Writes to standard output. A reader that has gone away wanted no more: that is no failure.
-pub fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), super::Failure> {
+pub fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(super::Failure::work(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::work(error)),
         _ => {
             // What a failed write left in the buffer would be tried again.
             drop(out.into_parts());
@@ -168,6 +214,6 @@ pub fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()
 }
 
 /// Prints a text.
-pub fn print(text: &str) -> Result<(), super::Failure> {
+pub fn print(text: &str) -> Result<(), Failure> {
     stdout(|out| out.write_all(text.as_bytes()))
 }

@@ -57,6 +57,7 @@ pub use blobs::{BlobState, Blobs};
 pub use error::WorkbenchError;
 pub use export::{Export, Exported};
 pub use import::import_tree;
+pub use opened_view::{BlobName, Change};
 pub use operation::{
     Action, ArchiveFile, ArchiveFiles, ArchiveId, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry,
     Operation, Place, SourceId,
@@ -65,6 +66,7 @@ pub use query::{Answer, Query};
 pub use recipe::{RECIPE_LIMIT, Recipe};
 pub use sample::{sample, sample_program, switch_platform};
 pub use state::{ArchiveState, Came, ImageState, LayerState, Opened, State};
+pub use view::BlobView;
 
 /// One session.
 pub struct Workbench {

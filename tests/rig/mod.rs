@@ -10,6 +10,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use handroll::layer::Bytes;
+use handroll::workbench::{Export, Workbench};
 use serde_json::Value;
 
 /// The article's time: 2025-01-01 in UTC.
@@ -116,4 +118,18 @@ line'; printf x > "$(printf 'byte\377')"; echo f > becomes-dir; mkdir -p becomes
         echo file > becomes-file; chmod 700 keep; echo again > links/a; ln links/a links/z
     "#;
     ok(program("sh").args(["-c", script]).current_dir(directory));
+}
+
+/// What a session exports, once all its work is done.
+pub fn exported(workbench: &mut Workbench, what: &Export) -> Vec<u8> {
+    while workbench.step(u64::MAX) {}
+    let mut bytes = Vec::new();
+    for part in workbench.export(what).unwrap() {
+        match part {
+            Bytes::Owned(part) => bytes.extend(part),
+            Bytes::Zeros(count) => bytes.resize(bytes.len() + count as usize, 0),
+            Bytes::Content(content) => bytes.extend(content.read_all(u64::MAX).unwrap()),
+        }
+    }
+    bytes
 }
