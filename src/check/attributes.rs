@@ -97,12 +97,16 @@ impl LayerCheck {
             _ if value.is_empty() => Check::XattrEmpty,
             _ => return,
         };
-        let fix = Fix::RemoveXattr {
-            layer: self.layer,
-            path: relative(path),
-            name: name.to_vec(),
+        let fix = match check {
+            // Trees do not have them, so there is nothing to be removed.
+            Check::XattrOverlay => self.normalise(),
+            _ => Some(Fix::RemoveXattr {
+                layer: self.layer,
+                path: relative(path),
+                name: name.to_vec(),
+            }),
         };
-        self.find_detail(check, entry, path, Some(quoted(name)), Some(fix));
+        self.find_detail(check, entry, path, Some(quoted(name)), fix);
     }
 
     /// A directory that is below too, with attributes that this entry does not repeat.

@@ -8,6 +8,8 @@ mod checking;
 mod effects;
 mod error;
 mod export;
+#[cfg(test)]
+mod fix_tests;
 mod from_json;
 mod import;
 mod journal;
