@@ -4,19 +4,13 @@ use std::borrow::Cow;
 
 use super::{Check, Finding, Findings, Place, Reading};
 use crate::content::{Content, ContentError, window};
-use crate::layer::dialect::{ByBytes, Dialect, EntryPlace, Failure, Fs, Inode, Kind};
-
-/// What a reader made of the stack.
-pub(super) struct Read {
-    pub dialect: Dialect,
-    pub result: Result<Fs, Failure>,
-}
+use crate::layer::dialect::{ByBytes, EntryPlace, Failure, Fs, Inode, Kind, Outcome};
 
 /// Contents of one length are read to be compared, up to so many bytes.
 const COMPARED: u64 = 1 << 20;
 
 /// Gives findings what readers make of their paths, and adds what they differ in without one.
-pub(super) fn differ(reads: &[Read], findings: &mut Findings) {
+pub(super) fn differ(reads: &[Outcome], findings: &mut Findings) {
     refusals(reads, findings);
     for finding in &mut findings.list {
         let here = |failure: &Failure| {
@@ -32,7 +26,7 @@ pub(super) fn differ(reads: &[Read], findings: &mut Findings) {
 }
 
 /// What each reader that got so far has at a path, in words.
-fn readings(reads: &[Read], path: Option<&[u8]>, is_here: impl Fn(&Failure) -> bool) -> Vec<Reading> {
+fn readings(reads: &[Outcome], path: Option<&[u8]>, is_here: impl Fn(&Failure) -> bool) -> Vec<Reading> {
     let mut readings = Vec::new();
     for read in reads {
         let reads: Cow<'static, str> = match (&read.result, path) {
@@ -49,7 +43,7 @@ fn readings(reads: &[Read], path: Option<&[u8]>, is_here: impl Fn(&Failure) -> b
 }
 
 /// Where a reader gives up without anything having been found there.
-fn refusals(reads: &[Read], findings: &mut Findings) {
+fn refusals(reads: &[Outcome], findings: &mut Findings) {
     for failure in reads.iter().filter_map(|read| read.result.as_ref().err()) {
         let place = (failure.layer, failure.offset);
         if findings.offsets.contains(&place) {
@@ -71,8 +65,8 @@ fn refusals(reads: &[Read], findings: &mut Findings) {
 }
 
 /// Paths on which readers differ and about which nothing was found.
-fn differences(reads: &[Read], findings: &mut Findings) {
-    let shown: Vec<(&Read, &Fs)> = reads
+fn differences(reads: &[Outcome], findings: &mut Findings) {
+    let shown: Vec<(&Outcome, &Fs)> = reads
         .iter()
         .filter_map(|read| Some((read, read.result.as_ref().ok()?)))
         .collect();
@@ -114,7 +108,7 @@ fn differences(reads: &[Read], findings: &mut Findings) {
     }
 }
 
-fn difference(reads: &[Read], path: &[u8], entry: Option<EntryPlace>) -> Finding {
+fn difference(reads: &[Outcome], path: &[u8], entry: Option<EntryPlace>) -> Finding {
     Finding {
         check: Check::RuntimesDiffer,
         detail: None,

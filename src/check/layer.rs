@@ -5,7 +5,7 @@ use super::marks::Marks;
 use super::secret::Secret;
 use super::{Check, Finding, Findings, Fix, Place, Reading, relative};
 use crate::layer::dialect::{ByBytes, Fs, Kind, path::join, path::secure_join};
-use crate::tar::{Ending, Entry, ReadType};
+use crate::tar::{Ending, Entry, ReadType, TarError};
 use crate::tree::{Time, WHITEOUT_PREFIX};
 
 /// What is remembered of an entry.
@@ -300,6 +300,21 @@ impl LayerCheck {
     fn is_directory(&self, path: &[u8]) -> bool {
         let known = self.known.get(path);
         known.is_some_and(|known| known.kind == ReadType::Directory)
+    }
+
+    /// The tar cannot be read further.
+    pub fn damaged(&mut self, offset: u64, error: &TarError) {
+        self.findings.push(Finding {
+            check: Check::Damaged,
+            detail: Some(error.to_string()),
+            place: Place {
+                layer: self.layer,
+                offset: Some(offset),
+                ..Place::default()
+            },
+            readings: Vec::new(),
+            fix: None,
+        });
     }
 
     /// Looks at what only shows at the end. `ending` is what stands behind the last entry, if the tar could be

@@ -1,12 +1,12 @@
 //! A whole stack: its layers one after the other, each beside what is below, and then what readers make of all.
 
-use super::differ::{Read, differ};
+use super::differ::differ;
 use super::layer::{LayerCheck, StoredFile};
 use super::secret::Secret;
 use super::{Check, Finding, Findings, Fix, Place, relative};
 use crate::compress::inflate::PackingNote;
 use crate::content::Content;
-use crate::layer::dialect::{Apply, Applying, Dialect, EntryPlace, Failure, View};
+use crate::layer::dialect::{Apply, Applying, Dialect, EntryPlace, Failure, Outcome, Remains, View};
 use crate::tar::Entries;
 
 /// A layer to be checked.
@@ -65,7 +65,9 @@ pub struct StackCheck {
     secrets: Vec<Vec<Secret>>,
     files: Vec<Vec<StoredFile>>,
     wasted: Vec<u64>,
-    reads: Vec<Read>,
+    /// How many bytes the readers have read.
+    read: u64,
+    outcomes: Vec<Outcome>,
 }
 
 enum Stage {
@@ -73,13 +75,13 @@ enum Stage {
     Entries(Box<(Entries, LayerCheck)>),
     /// Applies a layer to the view.
     View,
-    /// Lets a dialect read all.
-    Dialect(Box<Apply>, Dialect),
+    /// Lets the other dialects read all.
+    Readers(Box<Apply>),
     /// There is nothing more to do.
     End,
 }
 
-/// The dialects that read the stack after the specification's view is there.
+/// The dialects that read the stack when the specification's view is there.
 const READERS: [Dialect; 3] = [
     Dialect::ContainerdOverlayfs,
     Dialect::ContainerdNative,
@@ -108,7 +110,8 @@ impl StackCheck {
             secrets: Vec::new(),
             files: Vec::new(),
             wasted: vec![0; layers.len()],
-            reads: Vec::new(),
+            read: 0,
+            outcomes: Vec::new(),
             layers,
         };
         check.stage = check.begin(0);
@@ -117,22 +120,17 @@ impl StackCheck {
 
     fn begin(&mut self, layer: usize) -> Stage {
         match self.layers.get(layer) {
-            Some(input) => Stage::Entries(Box::new((
-                Entries::new(input.tar.clone()),
-                LayerCheck::new(layer),
-            ))),
-            None => self.read_with(0),
-        }
-    }
-
-    /// The reading by the dialect of this number; behind the last, the end.
-    fn read_with(&mut self, number: usize) -> Stage {
-        match READERS.get(number) {
-            Some(&dialect) => {
-                let layers = self.layers.iter().map(|layer| layer.tar.clone()).collect();
-                Stage::Dialect(Box::new(Apply::new(dialect, layers)), dialect)
+            Some(input) => {
+                self.view.enter(layer);
+                Stage::Entries(Box::new((
+                    Entries::new(input.tar.clone()),
+                    LayerCheck::new(layer),
+                )))
             }
-            None => Stage::End,
+            None => {
+                let layers = self.layers.iter().map(|layer| layer.tar.clone()).collect();
+                Stage::Readers(Box::new(Apply::new(&READERS, layers)))
+            }
         }
     }
 
@@ -142,13 +140,12 @@ impl StackCheck {
             match std::mem::replace(&mut self.stage, Stage::End) {
                 Stage::Entries(work) => self.stage = self.one_entry(work),
                 Stage::View => self.stage = self.one_step_of_view(),
-                Stage::Dialect(mut apply, dialect) => match apply.step(COST) {
-                    Applying::Working { .. } => self.stage = Stage::Dialect(apply, dialect),
-                    Applying::Done(outcome) => {
-                        let result = outcome.result;
-                        self.reads.push(Read { dialect, result });
-                        self.stage = self.read_with(self.reads.len());
+                Stage::Readers(mut apply) => match apply.step(COST) {
+                    Applying::Working { done, .. } => {
+                        self.read = done;
+                        self.stage = Stage::Readers(apply);
                     }
+                    Applying::Done(outcomes) => self.outcomes = outcomes,
                 },
                 Stage::End => return Checking::Done(self.report()),
             }
@@ -168,13 +165,14 @@ impl StackCheck {
     fn progress(&self) -> Checking {
         let all: u64 = self.layers.iter().map(|layer| layer.tar.len()).sum();
         let before: u64 = self.layers[..self.at].iter().map(|layer| layer.tar.len()).sum();
-        // Entries and the view are two passes over each layer, and each dialect is one over all.
+        // Entries and the view are two passes over each layer, the readers one over all.
         let done = match &self.stage {
             Stage::Entries(work) => 2 * before + work.0.offset(),
             Stage::View => 2 * before + self.layers[self.at].tar.len() + self.view.position(),
-            Stage::Dialect(..) | Stage::End => (2 + self.reads.len() as u64) * all,
+            Stage::Readers(_) => 2 * all + self.read,
+            Stage::End => 3 * all,
         };
-        let total = (2 + READERS.len() as u64) * all;
+        let total = 3 * all;
         Checking::Working {
             done: done.min(total),
             total,
@@ -186,15 +184,20 @@ impl StackCheck {
         match entries.next() {
             Some(Ok(entry)) => {
                 check.entry(&entry, self.view.fs());
+                self.view.see(&entry);
                 return Stage::Entries(work);
             }
             Some(Err(error)) => {
                 let offset = entries.offset();
-                check.find_at(Check::Damaged, offset, None, None);
-                if let Some(finding) = check.findings.list.last_mut() {
-                    finding.detail = Some(error.to_string());
-                }
+                check.damaged(offset, &error);
                 check.finish(None, self.view.fs());
+                self.failure = Some(Failure {
+                    layer: self.at,
+                    offset,
+                    name: Vec::new(),
+                    why: error.into(),
+                    remains: Remains::Nothing,
+                });
             }
             None => {
                 let ending = entries.ending().ok().flatten();
@@ -202,13 +205,19 @@ impl StackCheck {
             }
         }
         self.take(work.1);
-        match self.failure {
-            None => {
-                self.view.start(self.at, &self.layers[self.at].tar);
-                Stage::View
-            }
-            Some(_) => self.next_layer(),
+        if self.failure.is_some() {
+            return self.next_layer();
         }
+        match self.view.start_seen(&self.layers[self.at].tar) {
+            Ok(()) => Stage::View,
+            Err(failure) => self.failed(*failure),
+        }
+    }
+
+    /// The view cannot be followed further; the layers above are looked at beside what there is of it.
+    fn failed(&mut self, failure: Failure) -> Stage {
+        self.failure = Some(failure);
+        self.next_layer()
     }
 
     /// Takes over what was found in a layer.
@@ -249,10 +258,7 @@ impl StackCheck {
                 self.hidden();
                 self.next_layer()
             }
-            Err(failure) => {
-                self.failure = Some(*failure);
-                self.next_layer()
-            }
+            Err(failure) => self.failed(*failure),
         }
     }
 
@@ -354,16 +360,14 @@ impl StackCheck {
             }
         }
         let view = std::mem::take(&mut self.view);
-        let specification = Read {
+        let (fs, notes) = view.into_parts();
+        let specification = Outcome {
             dialect: Dialect::Spec,
-            result: match self.failure.take() {
-                None => Ok(view.into_fs()),
-                Some(failure) => Err(failure),
-            },
+            result: self.failure.take().map_or(Ok(fs), Err),
+            notes,
         };
-        self.reads.insert(0, specification);
-        differ(&self.reads, &mut self.findings);
-        self.reads.clear();
+        self.outcomes.insert(0, specification);
+        differ(&std::mem::take(&mut self.outcomes), &mut self.findings);
         let Findings { list, mut counts, .. } = std::mem::take(&mut self.findings);
         for finding in &list {
             counts[finding.check as usize] -= 1;

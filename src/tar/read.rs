@@ -114,6 +114,11 @@ impl Entries {
         self.offset
     }
 
+    /// How many bytes the tar has.
+    pub fn length(&self) -> u64 {
+        self.window.content().len()
+    }
+
     /// What stands behind the last entry; none before that is reached, or if reading failed. Reads what is
     /// there as far as it is zeros.
     pub fn ending(&mut self) -> Result<Option<Ending>, TarError> {

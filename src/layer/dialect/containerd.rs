@@ -7,11 +7,10 @@
 
 use super::errno::Errno;
 use super::fs::{ByBytes, Fs, Kind, Number};
-use super::go_tar::{GoEntries, GoEntry};
+use super::go_tar::GoEntry;
 use super::path::{clean, join, root_path, split};
 use super::rule::{Notes, Rule};
 use super::{Fault, Remains, Unpack, Why, go_types, overlayfs, xattr};
-use crate::content::Content;
 use crate::layer::OPAQUE_NAME;
 use crate::tree::{Time, WHITEOUT_PREFIX};
 
@@ -27,7 +26,6 @@ pub(super) struct Containerd {
     /// The layers below, bottom first, if they are kept apart.
     below: Vec<Fs>,
     fs: Fs,
-    entries: Option<GoEntries>,
     layers: usize,
     /// Directories of this layer, whose times are set at its end.
     directories: Vec<Directory>,
@@ -47,7 +45,6 @@ impl Containerd {
             snapshotter,
             below: Vec::new(),
             fs: Fs::new(true),
-            entries: None,
             layers: 0,
             directories: Vec::new(),
             unpacked: ByBytes::new(),
@@ -68,7 +65,7 @@ impl Containerd {
         self.snapshotter == Snapshotter::Overlayfs && self.layers > 1
     }
 
-    fn entry(&mut self, entry: &GoEntry, notes: &mut Notes) -> Result<(), Why> {
+    fn apply(&mut self, entry: &GoEntry, notes: &mut Notes) -> Result<(), Why> {
         let name = clean(&entry.name);
         let (parent, base) = split(&name);
         let parent = root_path(&self.fs, parent)?;
@@ -278,7 +275,7 @@ impl Containerd {
     }
 
     /// Directories get their times at the end of the layer, wherever their names lead to by then.
-    fn end(&mut self, notes: &mut Notes) -> Result<(), Fault> {
+    fn set_times(&mut self, notes: &mut Notes) -> Result<(), Fault> {
         for directory in std::mem::take(&mut self.directories) {
             notes.at(directory.offset);
             let found = root_path(&self.fs, &directory.name).map_err(Why::from);
@@ -299,34 +296,20 @@ impl Containerd {
 }
 
 impl Unpack for Containerd {
-    fn start(&mut self, layer: &Content, notes: &mut Notes) {
+    fn start(&mut self, notes: &mut Notes) {
         if self.layers > 0 {
             self.prepare(notes);
         }
         self.layers += 1;
-        self.entries = Some(GoEntries::new(layer.clone()));
     }
 
-    fn step(&mut self, notes: &mut Notes) -> Result<bool, Fault> {
-        let entries = self.entries.as_mut().expect("started");
-        let at = entries.offset();
-        match entries.next() {
-            Err(error) => Err(Fault::of_archive(at, error.into())),
-            Ok(None) => self.end(notes).map(|()| true),
-            Ok(Some(entry)) => {
-                self.fs.work_on(notes.at(entry.offset));
-                let done = self.entry(&entry, notes);
-                done.map(|()| false).map_err(|why| Fault {
-                    offset: entry.offset,
-                    name: entry.name,
-                    why,
-                })
-            }
-        }
+    fn entry(&mut self, entry: &GoEntry, notes: &mut Notes) -> Result<(), Why> {
+        self.fs.work_on(notes.at(entry.offset));
+        self.apply(entry, notes)
     }
 
-    fn position(&self) -> u64 {
-        self.entries.as_ref().map_or(0, GoEntries::offset)
+    fn end(&mut self, notes: &mut Notes) -> Result<(), Fault> {
+        self.set_times(notes)
     }
 
     fn remains(&self) -> Remains {

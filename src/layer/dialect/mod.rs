@@ -8,6 +8,7 @@
 //! umoci 0.4.7 and containerd 1.6.20 with both snapshotters judge theirs, on Linux 6.18, run by root with the
 //! umask 022 (`tests/dialects.rs`). Nobody judges the specification's.
 
+mod apply;
 mod containerd;
 mod errno;
 mod fs;
@@ -33,10 +34,11 @@ use crate::content::Content;
 use crate::tar::TarError;
 #[cfg(test)]
 use crate::text::escape;
-use containerd::{Containerd, Snapshotter};
 
+pub use apply::{Apply, Applying};
 pub use errno::Errno;
 pub use fs::{ByBytes, Fs, Inode, Kind, Number};
+use go_tar::GoEntry;
 pub use go_tar::GoError;
 pub use path::Unresolved;
 pub use rule::{EntryPlace, Notes, Rule};
@@ -96,6 +98,8 @@ impl fmt::Display for Dialect {
 /// What comes of a stack.
 #[derive(Debug)]
 pub struct Outcome {
+    /// Whose reading it is.
+    pub dialect: Dialect,
     /// What a container sees, or why there is nothing to see.
     pub result: Result<Fs, Failure>,
     /// The rules that counted on the way.
@@ -205,14 +209,14 @@ impl Fault {
     }
 }
 
-/// One reader at work.
+/// One reader at work, which is handed the entries of each layer as Go gives them.
 trait Unpack {
     /// Begins the next layer.
-    fn start(&mut self, layer: &Content, notes: &mut Notes);
-    /// Applies one entry; true at the end of the layer.
-    fn step(&mut self, notes: &mut Notes) -> Result<bool, Fault>;
-    /// How many bytes of the layer are done.
-    fn position(&self) -> u64;
+    fn start(&mut self, notes: &mut Notes);
+    /// Applies one entry.
+    fn entry(&mut self, entry: &GoEntry, notes: &mut Notes) -> Result<(), Why>;
+    /// Ends the layer.
+    fn end(&mut self, notes: &mut Notes) -> Result<(), Fault>;
     /// What a failure leaves.
     fn remains(&self) -> Remains;
     /// How many names were looked up so far.
@@ -223,120 +227,22 @@ trait Unpack {
     fn finish(self: Box<Self>, notes: &mut Notes) -> Fs;
 }
 
-/// How far applying is.
-#[derive(Debug)]
-pub enum Applying {
-    /// Bytes of the layers that are done, and all.
-    Working {
-        /// Bytes done.
-        done: u64,
-        /// All bytes.
-        total: u64,
-    },
-    /// It is done.
-    Done(Outcome),
-}
-
-/// The work of applying a stack, in small steps. Dropping it drops the work.
-pub struct Apply {
-    layers: Vec<Content>,
-    /// The layer at hand.
-    at: usize,
-    is_started: bool,
-    /// None when it is done.
-    unpack: Option<Box<dyn Unpack>>,
-    notes: Notes,
-}
-
 /// The most inodes that are made, in all layers together, and the most names that are looked up: what is
 /// beyond is no image, but an attack on memory or time.
 const MAX_INODES: usize = 1 << 20;
 const MAX_LOOKUPS: u64 = 1 << 31;
 
-impl Apply {
-    /// The work for these layers, uncompressed tars, bottom first.
-    pub fn new(dialect: Dialect, layers: Vec<Content>) -> Self {
-        let unpack: Box<dyn Unpack> = match dialect {
-            Dialect::Spec => Box::new(spec::Spec::new()),
-            Dialect::ContainerdOverlayfs => Box::new(Containerd::new(Snapshotter::Overlayfs)),
-            Dialect::ContainerdNative => Box::new(Containerd::new(Snapshotter::Native)),
-            Dialect::Umoci => Box::new(umoci::Umoci::new()),
-        };
-        Self {
-            layers,
-            at: 0,
-            is_started: false,
-            unpack: Some(unpack),
-            notes: Notes::default(),
-        }
-    }
-
-    /// Works for about as long as `budget` names take to be looked up. After [`Applying::Done`] there is
-    /// nothing more to do, and it panics.
-    pub fn step(&mut self, budget: u64) -> Applying {
-        let mut unpack = self.unpack.take().expect("not done");
-        let end = unpack.cost().saturating_add(budget);
-        let mut entries = 0;
-        while unpack.cost() + entries < end {
-            let Some(layer) = self.layers.get(self.at) else {
-                let result = Ok(unpack.finish(&mut self.notes));
-                return self.done(result);
-            };
-            if !self.is_started {
-                self.notes.enter(self.at);
-                unpack.start(layer, &mut self.notes);
-                self.is_started = true;
-            }
-            entries += 1;
-            match unpack
-                .step(&mut self.notes)
-                .and_then(|done| within_limits(&*unpack).map(|()| done))
-            {
-                Ok(false) => {}
-                Ok(true) => {
-                    self.at += 1;
-                    self.is_started = false;
-                }
-                Err(fault) => {
-                    let failure = fault.in_layer(self.at, unpack.remains());
-                    return self.done(Err(failure));
-                }
-            }
-        }
-        let before: u64 = self.layers[..self.at].iter().map(Content::len).sum();
-        let inside = if self.is_started { unpack.position() } else { 0 };
-        self.unpack = Some(unpack);
-        Applying::Working {
-            done: before + inside,
-            total: self.layers.iter().map(Content::len).sum(),
-        }
-    }
-
-    /// Works until the end, for hosts that have nothing else to do.
-    pub fn run(mut self) -> Outcome {
-        loop {
-            if let Applying::Done(outcome) = self.step(u64::MAX) {
-                return outcome;
-            }
-        }
-    }
-
-    fn done(&mut self, result: Result<Fs, Failure>) -> Applying {
-        let notes = std::mem::take(&mut self.notes);
-        Applying::Done(Outcome { result, notes })
-    }
-}
-
-fn within_limits(unpack: &dyn Unpack) -> Result<(), Fault> {
-    let limit = |what, limit| Err(Fault::of_archive(unpack.position(), Why::Limit { what, limit }));
+fn within_limits(inodes: usize, lookups: u64) -> Result<(), Why> {
+    let limit = |what, limit| Err(Why::Limit { what, limit });
     match () {
-        () if unpack.inodes() > MAX_INODES => limit("files", MAX_INODES as u64),
-        () if unpack.cost() > MAX_LOOKUPS => limit("names to look up", MAX_LOOKUPS),
+        () if inodes > MAX_INODES => limit("files", MAX_INODES as u64),
+        () if lookups > MAX_LOOKUPS => limit("names to look up", MAX_LOOKUPS),
         () => Ok(()),
     }
 }
 
 /// What a dialect makes of these layers, uncompressed tars, bottom first.
 pub fn apply(dialect: Dialect, layers: Vec<Content>) -> Outcome {
-    Apply::new(dialect, layers).run()
+    let mut outcomes = Apply::new(&[dialect], layers).run();
+    outcomes.pop().expect("one was asked for")
 }

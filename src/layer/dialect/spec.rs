@@ -2,33 +2,22 @@
 //! then entries in their order, each replacing what stands at its name (layer.md, "Applying Changesets").
 //! Where it says nothing, attributes are what the archive says, and names that lead out of the root stay in it.
 
+use super::Why;
 use super::errno::Errno;
 use super::fs::{ByBytes, Fs, Kind, Number, components};
 use super::path::{join, secure_join, split};
 use super::rule::{EntryPlace, Notes, Rule};
-use super::{Fault, Remains, Unpack, Why};
-use crate::content::Content;
 use crate::layer::OPAQUE_NAME;
-use crate::tar::{Entries, Entry, ReadType};
+use crate::tar::{Entry, ReadType};
 use crate::tree::WHITEOUT_PREFIX;
 
 pub(super) struct Spec {
     fs: Fs,
-    layer: Content,
-    entries: Entries,
-    /// Whether whiteouts are being applied, or what they left.
-    is_marks: bool,
 }
 
 impl Spec {
     pub(super) fn new() -> Self {
-        let empty = Content::inline(*b"");
-        Self {
-            fs: Fs::new(false),
-            entries: Entries::new(empty.clone()),
-            layer: empty,
-            is_marks: true,
-        }
+        Self { fs: Fs::new(false) }
     }
 
     pub(super) fn fs(&self) -> &Fs {
@@ -43,7 +32,15 @@ impl Spec {
         self.fs.take_gone()
     }
 
-    fn mark(&mut self, parent: &[u8], base: &[u8], notes: &mut Notes) -> Result<(), Why> {
+    /// Whether an entry of this name is a mark, by the last name of its path.
+    pub(super) fn is_mark(name: &[u8]) -> bool {
+        split(&join(b"/", name)).1.starts_with(WHITEOUT_PREFIX)
+    }
+
+    /// Applies a whiteout or an opaque mark.
+    pub(super) fn mark(&mut self, name: &[u8], notes: &mut Notes) -> Result<(), Why> {
+        let path = join(b"/", name);
+        let (parent, base) = split(&path);
         let hidden = base.strip_prefix(WHITEOUT_PREFIX).unwrap_or(base);
         let parent = secure_join(&self.fs, parent)?;
         let directory = self.fs.lstat(&parent).ok();
@@ -68,7 +65,10 @@ impl Spec {
         Ok(())
     }
 
-    fn entry(&mut self, entry: &Entry, path: &[u8], notes: &mut Notes) -> Result<(), Why> {
+    /// Applies an entry that is no mark.
+    pub(super) fn entry(&mut self, entry: &Entry, notes: &mut Notes) -> Result<(), Why> {
+        self.fs.work_on(notes.at(entry.offset));
+        let path = &join(b"/", &entry.name)[..];
         let is_directory = entry.entry_type == ReadType::Directory;
         if path == b"/" {
             let root = self.fs.lstat(path)?;
@@ -152,68 +152,5 @@ impl Spec {
             self.fs.mkdir(&at, 0o755)?;
         }
         Ok(())
-    }
-
-    fn apply(&mut self, entry: &Entry, notes: &mut Notes) -> Result<(), Why> {
-        let path = join(b"/", &entry.name);
-        let (parent, base) = split(&path);
-        match (self.is_marks, base.starts_with(WHITEOUT_PREFIX)) {
-            (true, true) => self.mark(parent, base, notes),
-            (false, false) => self.entry(entry, &path, notes),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Unpack for Spec {
-    fn start(&mut self, layer: &Content, _: &mut Notes) {
-        self.layer = layer.clone();
-        self.entries = Entries::new(layer.clone());
-        self.is_marks = true;
-    }
-
-    fn step(&mut self, notes: &mut Notes) -> Result<bool, Fault> {
-        let at = self.entries.offset();
-        match self.entries.next() {
-            Some(Err(error)) => Err(Fault::of_archive(at, error.into())),
-            None if self.is_marks => {
-                self.is_marks = false;
-                self.entries = Entries::new(self.layer.clone());
-                Ok(false)
-            }
-            None => Ok(true),
-            Some(Ok(entry)) => {
-                self.fs.work_on(notes.at(entry.offset));
-                let done = self.apply(&entry, notes);
-                done.map(|()| false).map_err(|why| Fault {
-                    offset: entry.offset,
-                    name: entry.name,
-                    why,
-                })
-            }
-        }
-    }
-
-    fn position(&self) -> u64 {
-        match self.is_marks {
-            true => self.entries.offset() / 2,
-            false => (self.layer.len() + self.entries.offset()) / 2,
-        }
-    }
-
-    fn remains(&self) -> Remains {
-        Remains::Nothing
-    }
-
-    fn cost(&self) -> u64 {
-        self.fs.lookups()
-    }
-
-    fn inodes(&self) -> usize {
-        self.fs.len()
-    }
-
-    fn finish(self: Box<Self>, _: &mut Notes) -> Fs {
-        self.fs
     }
 }

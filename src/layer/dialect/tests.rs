@@ -49,11 +49,11 @@ fn small_steps_give_the_same() {
     for case in all() {
         let layers: Vec<_> = case.tars().into_iter().map(Content::inline).collect();
         for dialect in Dialect::ALL {
-            let mut work = Apply::new(dialect, layers.clone());
+            let mut work = Apply::new(&[dialect], layers.clone());
             let mut last = 0;
             let outcome = loop {
                 match work.step(1) {
-                    Applying::Done(outcome) => break outcome,
+                    Applying::Done(mut outcomes) => break outcomes.remove(0),
                     Applying::Working { done, total } => {
                         assert!(last <= done && done <= total, "{}", case.name);
                         last = done;

@@ -3,11 +3,10 @@
 
 use super::errno::Errno;
 use super::fs::{ByBytes, Fs, Kind, Number, components};
-use super::go_tar::{GoEntries, GoEntry, ZERO_TIME};
+use super::go_tar::{GoEntry, ZERO_TIME};
 use super::path::{clean, join, secure_join, split};
 use super::rule::{Notes, Rule};
 use super::{Fault, Remains, Unpack, Why, go_types};
-use crate::content::Content;
 use crate::layer::OPAQUE_NAME;
 use crate::tree::{Time, WHITEOUT_PREFIX};
 
@@ -26,7 +25,6 @@ const IGNORED: [&[u8]; 9] = [
 
 pub(super) struct Umoci {
     fs: Fs,
-    entries: Option<GoEntries>,
     /// What this layer has made, and the directories above it.
     upper: ByBytes,
     /// Whether the directory is gone in which the root file system stood.
@@ -41,14 +39,13 @@ impl Umoci {
         }
         Self {
             fs,
-            entries: None,
             upper: ByBytes::new(),
             is_lost: false,
         }
     }
 
     /// `UnpackEntry`.
-    fn entry(&mut self, entry: &GoEntry, notes: &mut Notes) -> Result<(), Why> {
+    fn apply(&mut self, entry: &GoEntry, notes: &mut Notes) -> Result<(), Why> {
         let name = clean(&join(b"/", &entry.name));
         if name == b"/" {
             if entry.typeflag != b'5' {
@@ -260,31 +257,17 @@ fn in_64_bits(time: Time) -> Time {
 }
 
 impl Unpack for Umoci {
-    fn start(&mut self, layer: &Content, _: &mut Notes) {
+    fn start(&mut self, _: &mut Notes) {
         self.upper.clear();
-        self.entries = Some(GoEntries::new(layer.clone()));
     }
 
-    fn step(&mut self, notes: &mut Notes) -> Result<bool, Fault> {
-        let entries = self.entries.as_mut().expect("started");
-        let at = entries.offset();
-        match entries.next() {
-            Err(error) => Err(Fault::of_archive(at, error.into())),
-            Ok(None) => Ok(true),
-            Ok(Some(entry)) => {
-                self.fs.work_on(notes.at(entry.offset));
-                let done = self.entry(&entry, notes);
-                done.map(|()| false).map_err(|why| Fault {
-                    offset: entry.offset,
-                    name: entry.name,
-                    why,
-                })
-            }
-        }
+    fn entry(&mut self, entry: &GoEntry, notes: &mut Notes) -> Result<(), Why> {
+        self.fs.work_on(notes.at(entry.offset));
+        self.apply(entry, notes)
     }
 
-    fn position(&self) -> u64 {
-        self.entries.as_ref().map_or(0, GoEntries::offset)
+    fn end(&mut self, _: &mut Notes) -> Result<(), Fault> {
+        Ok(())
     }
 
     fn remains(&self) -> Remains {
