@@ -75,7 +75,7 @@ pub(super) enum Way {
     LowerFile,
 }
 
-/// The check of one layer. Its memory is that of its paths, of at most [`MAX_ENTRIES`] entries.
+/// The check of one layer. Its memory is that of its paths, of about a million entries at most.
 pub struct LayerCheck {
     pub(super) layer: usize,
     pub(super) findings: Findings,
