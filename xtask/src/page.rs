@@ -33,8 +33,8 @@ pub fn build(places: &Places) -> Outcome {
     let www = places.www();
     let made = ["node_modules", "dist", "test-results"].map(|name| www.join(name));
     // What findings mean is said once, in the documentation, and bundled with the page.
-    let checks = places.root.join("docs/checks.md");
-    let stamp = Stamp::of(places, "page", &[www, checks], &made)?;
+    let [checks, documents] = ["checks", "documents"].map(|name| places.root.join(format!("docs/{name}.md")));
+    let stamp = Stamp::of(places, "page", &[www, checks, documents], &made)?;
     if stamp.is_current() && places.dist().join("index.html").is_file() {
         return Ok(());
     }

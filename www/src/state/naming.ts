@@ -16,7 +16,7 @@ export function named(digest: string): Named | null {
   for (const name of ['config', 'manifest', 'index'] as DocumentName[]) {
     if (image.documents[name]?.digest !== digest) continue;
     const what = name === 'config' ? 'the config; its digest is the image ID' : `the ${name}`;
-    return { what, go: () => selection.go({ view: 'documents', document: name, page: 'stage' }) };
+    return { what, go: () => selection.go({ view: 'documents', document: name, node: null, page: 'stage' }) };
   }
   for (const [position, { id, name, blob }] of image.layers.entries()) {
     if (blob.state !== 'known') continue;

@@ -1,18 +1,22 @@
-/** What the ids of findings mean: the rows of the tables in docs/checks.md, so that both say the same. */
-import source from '../../../docs/checks.md?raw';
+/** What the ids of findings mean: the rows of the tables in the repository's docs, so that both say the same. */
+import layers from '../../../docs/checks.md?raw';
+import documents from '../../../docs/documents.md?raw';
 import { tableRows } from '../lib/markdown-table';
 
 export interface Explanation {
-  /** Why it matters. */
-  why: string;
-  /** Who reads it differently. */
+  text: string;
+  /** Who reads it differently, where that is told. */
   who: string;
 }
 
 const explanations = new Map<string, Explanation>(
-  tableRows(source).flatMap((row) => {
+  tableRows(`${layers}\n\n${documents}`).flatMap((row) => {
     const id = /^`(\w+)`$/.exec(row['id'] ?? '')?.[1];
-    return id ? [[id, { why: row['why it matters'] ?? '', who: row['who differs'] ?? '' }] as const] : [];
+    if (!id) return [];
+    const why = row['why it matters'];
+    const text = why ? `It matters because ${why}.` : (row['what it means'] ?? '');
+    const who = row['who differs'] ?? 'none';
+    return [[id, { text, who: who === 'none' ? '' : who }] as const];
   }),
 );
 

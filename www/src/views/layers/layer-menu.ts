@@ -8,13 +8,16 @@ import { selection } from '../../state/selection.svelte';
 import { session } from '../../state/session.svelte';
 import type { MenuItem } from '../../ui/Menu.svelte';
 
+const ENDINGS = { none: '', plain: '', gz1: '.gz', gzip: '.gz', zstd: '.zst' };
+
 export function layerMenu(layer: LayerView, position: number): MenuItem[] {
   const { id, name } = layer;
   const below = session.layers[position - 1];
   const editable = layer.reading.state === 'read';
   const { path } = selection;
   const splittable = editable && path !== null && path !== '/' && selection.layer === id;
-  const packed = layer.compression === 'none' || layer.origin?.packing === 'plain' ? '' : '.gz';
+  const packed =
+    ENDINGS[layer.compression === 'original' ? (layer.origin?.packing ?? 'plain') : layer.compression];
   return [
     {
       label: 'Move up',
