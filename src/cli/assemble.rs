@@ -11,7 +11,7 @@ use handroll::native::{DiskOptions, FileSource, Owner, Times, read_dir};
 use handroll::text::escape;
 use handroll::tree::{Time, TreePath};
 use handroll::workbench::{
-    Action, Caller, ContentRef, ImageId, ImageState, LayerId, Operation, SourceId, Workbench, import_tree,
+    Action, ContentRef, ImageId, ImageState, LayerId, SourceId, Workbench, import_tree,
 };
 
 use super::Failure;
@@ -78,13 +78,7 @@ fn disk_options(arguments: &BuildArgs, epoch: Option<i64>) -> Done<DiskOptions> 
 impl Session {
     fn apply(&mut self, action: Action) -> Done {
         // Nothing that is made this way has a time or an owner of its own: layers bring theirs.
-        self.workbench
-            .apply(Operation {
-                time: Time::at(0),
-                caller: Caller::ROOT,
-                action,
-            })
-            .map_err(Failure::work)
+        session::apply(&mut self.workbench, Time::at(0), action)
     }
 
     fn open(&mut self, source: Arc<dyn Source>) -> SourceId {

@@ -11,8 +11,7 @@ use handroll::layer::Compression;
 use handroll::text::escape;
 use handroll::tree::Time;
 use handroll::workbench::{
-    Action, Answer, ArchiveId, BlobName, Caller, Export, ImageId, ImageState, LayerId, Operation, Query,
-    Workbench,
+    Action, Answer, ArchiveId, BlobName, Export, ImageId, ImageState, LayerId, Query, Workbench,
 };
 use serde::Serialize;
 
@@ -114,11 +113,9 @@ pub fn run(arguments: &EditArgs) -> Result<Verdict, Failure> {
     if let Some(number) = chosen {
         let image = workbench.state().image(ids.image + number as ImageId);
         let actions = arguments.actions(image.map_err(Failure::work)?)?;
-        let caller = Caller::ROOT;
-        for action in actions {
-            let operation = Operation { time, caller, action };
-            workbench.apply(operation).map_err(Failure::work)?;
-        }
+        actions
+            .into_iter()
+            .try_for_each(|action| session::apply(&mut workbench, time, action))?;
     }
     let archive = ids.archive;
     let written = settle(&mut workbench, |workbench| match &output {

@@ -13,7 +13,9 @@ use super::{Failure, Verdict};
 
 /// Show an image, and verify every digest in it
 #[derive(Args, Debug)]
-#[command(after_help = "Exit code 1 if something in it is not what the image says it is.")]
+#[command(
+    after_help = "Exit code 1 if something in it is not what the image says it is, or if there is no image in it."
+)]
 pub struct InspectArgs {
     #[command(flatten)]
     pub image: ImageArgs,
@@ -43,7 +45,7 @@ pub fn run(arguments: &InspectArgs) -> Result<Verdict, Failure> {
         false => describe(&inspection, &titles),
     };
     super::output::print(&text)?;
-    match inspection.verified() {
+    match inspection.verified() && !inspection.images.is_empty() {
         true => Ok(Verdict::Fine),
         false => Ok(Verdict::Findings),
     }

@@ -4,6 +4,7 @@ mod args;
 mod assemble;
 mod build;
 mod cat;
+mod check;
 mod edit;
 mod inspect;
 mod layer_args;
@@ -40,6 +41,7 @@ enum Command {
     Ls(ls::LsArgs),
     Cat(cat::CatArgs),
     Why(why::WhyArgs),
+    Check(check::CheckArgs),
     Edit(Box<edit::EditArgs>),
 }
 
@@ -94,6 +96,7 @@ fn run(matches: &ArgMatches) -> Result<Verdict, Failure> {
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Cat(arguments) => cat::run(&arguments),
         Command::Why(arguments) => why::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Edit(arguments) => edit::run(&arguments),
     }
 }

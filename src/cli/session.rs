@@ -55,11 +55,13 @@ pub fn admit(workbench: &mut Workbench, catalog: Catalog, name: String, ids: Ids
         first_image: ids.image,
         first_layer: ids.layer,
     };
-    let operation = Operation {
-        time: Time::at(0),
-        caller: Caller::ROOT,
-        action,
-    };
+    apply(workbench, Time::at(0), action)
+}
+
+/// Does something as root.
+pub fn apply(workbench: &mut Workbench, time: Time, action: Action) -> Result<(), Failure> {
+    let caller = Caller::ROOT;
+    let operation = Operation { time, caller, action };
     workbench.apply(operation).map_err(Failure::work)
 }
 

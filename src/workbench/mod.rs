@@ -56,6 +56,7 @@ use apply::{Applier, Contents};
 use journal::Journal;
 
 pub use blobs::{BlobState, Blobs};
+pub use checking::{CheckFinding, CheckView, RuntimeReads};
 pub use error::WorkbenchError;
 pub use export::{Export, Exported};
 pub use import::import_tree;
