@@ -82,8 +82,15 @@ fn example() -> Vec<u8> {
     tar[sparse + 124..sparse + 135].copy_from_slice(b"00000001007");
     fix_sum(&mut tar, sparse);
     tar.extend(global(&records(&[("comment", "no entry follows")])));
-    tar.resize(tar.len() + 1024 + 3, 0);
+    tar.resize(tar.len() + 1024, 0);
+    tar.extend(b"end");
     tar
+}
+
+#[test]
+fn zeros_that_fill_a_record_are_the_end() {
+    let (runs, _) = dissect(&[0; 10_240]);
+    assert!(runs.iter().all(|run| run.kind == BlockKind::End), "{runs:?}");
 }
 
 #[test]
