@@ -4,7 +4,9 @@
 mod disk;
 mod file;
 mod listing;
+mod namespace;
 mod note;
+mod overlay_mount;
 mod root;
 mod scratch;
 mod xattr;
@@ -14,7 +16,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use disk::{DiskError, DiskOptions, DiskTree, Owner, Times, read_dir};
 pub use file::FileSource;
 pub use listing::read_files;
+pub use namespace::unshare_mounts;
 pub use note::{Note, Spelling};
+pub use overlay_mount::{
+    Detached, Layer, MAX_LOWERS, MountApi, MountError, Mounted, OverlayMount, OverlayOptions, RedirectDir,
+    Role,
+};
 pub use scratch::TemporaryFiles;
 
 /// A number for a new source, used once in this process.
