@@ -137,6 +137,8 @@ fn answers_have_the_fields_that_the_protocol_promises() {
         ("Row", &rows["rows"][0]),
         ("Cell", &rows["rows"][0]["cells"][0]),
         ("Column", &column),
+        ("ColumnLayer", &column["layers"][0]),
+        ("Deed", &column["layers"][0]["deed"]),
         ("EntryView", &column["layers"][0]["entry"]),
         ("Found", &found[0]),
         ("Finding", &findings[0]),

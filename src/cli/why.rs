@@ -1,15 +1,14 @@
 //! `handroll why`: what the layers of an image did to a path, one after another.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 
 use clap::Args;
 use handroll::image::catalog::HistoryEntry;
-use handroll::overlay::{Change, Chapter, Deed, Hiding, Stack};
+use handroll::overlay::{Change, Chapter, Deed, Hiding, Stack, weigh};
 use handroll::text::escape;
-use handroll::tree::{Ino, Kind, Node, Tree, TreePath};
+use handroll::tree::{Kind, TreePath};
 use handroll::workbench::{ImageState, LayerState};
 use serde::Serialize;
 
@@ -171,25 +170,6 @@ fn layer_report(image: &ImageState, about: &TreePath, chapter: Chapter) -> Layer
         repeated: is_plain && layer.layer.mentions(about),
         history: history(image, layer),
     }
-}
-
-/// Bytes and number of the files that an inode is or has in it; each once, however many names it has.
-fn weigh(tree: &Tree, ino: Ino) -> (u64, u64) {
-    let (mut bytes, mut files) = (0, 0);
-    let mut seen = BTreeSet::new();
-    let mut pending = vec![ino];
-    while let Some(ino) = pending.pop() {
-        let inode = tree.inode(ino);
-        match &inode.node {
-            Node::Directory(directory) => pending.extend(directory.entries().values()),
-            Node::File(content) if inode.links() < 2 || seen.insert(ino) => {
-                bytes += content.len();
-                files += 1;
-            }
-            _ => {}
-        }
-    }
-    (bytes, files)
 }
 
 /// What the image says of how a layer was made.

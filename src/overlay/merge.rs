@@ -130,6 +130,11 @@ impl<'a> Stack<'a> {
         }
     }
 
+    /// Whether layer `position` has an opaque directory at this spot: nothing of it in the layers below shows.
+    pub fn is_opaque(&self, spot: &Spot, position: usize) -> bool {
+        self.directory(spot, position).is_some_and(Directory::opaque)
+    }
+
     /// All names that any layer has in the directory at `spot`, whited out ones too, in order.
     pub fn names(&self, spot: &Spot) -> BTreeSet<Name> {
         let mut names = BTreeSet::new();

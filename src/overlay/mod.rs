@@ -9,4 +9,4 @@ mod story;
 
 pub use listing::Listing;
 pub use merge::{Change, Spot, SpotEntry, Stack, StackCell};
-pub use story::{Chapter, Deed, Hiding};
+pub use story::{Chapter, Deed, Hiding, weigh};

@@ -1,8 +1,10 @@
 //! The story of a path: what each layer did to it, from the bottom up, and how what is gone went away.
 
+use std::collections::BTreeSet;
+
 use super::merge::changes_between;
 use super::{Change, SpotEntry, Stack};
-use crate::tree::{Directory, Ino, Node, TreePath};
+use crate::tree::{Directory, Ino, Node, Tree, TreePath};
 
 /// What one layer did to a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,12 +148,31 @@ impl<'a> Stack<'a> {
     }
 }
 
+/// Bytes and number of the files that an inode is or has in it; each once, however many names it has.
+pub fn weigh(tree: &Tree, ino: Ino) -> (u64, u64) {
+    let (mut bytes, mut files) = (0, 0);
+    let mut seen = BTreeSet::new();
+    let mut pending = vec![ino];
+    while let Some(ino) = pending.pop() {
+        let inode = tree.inode(ino);
+        match &inode.node {
+            Node::Directory(directory) => pending.extend(directory.entries().values()),
+            Node::File(content) if inode.links() < 2 || seen.insert(ino) => {
+                bytes += content.len();
+                files += 1;
+            }
+            _ => {}
+        }
+    }
+    (bytes, files)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::overlay::naive::{random_path, random_tree};
     use crate::random::Random;
-    use crate::tree::{Metadata, Tree};
+    use crate::tree::Metadata;
 
     fn path(text: &str) -> TreePath {
         TreePath::parse(text).unwrap()

@@ -5,6 +5,7 @@
 mod apply;
 mod blobs;
 mod checking;
+mod column;
 mod effects;
 mod error;
 mod export;

@@ -5,22 +5,22 @@ use serde::Serialize;
 use crate::digest::{Digest, chain_id};
 use crate::image::preflight::{Finding, preflight};
 use crate::layer::{Form, Format};
-use crate::overlay::SpotEntry;
 use crate::tree::TreePath;
 
 use super::Workbench;
 use super::blobs::BlobState;
 use super::checking::CheckView;
+use super::column::{Column, column};
 use super::error::WorkbenchError;
 use super::opened::is_reused;
 use super::opened_view::{Change, Graph, HistoryRow, LayerSummary, RawDocument};
 use super::operation::{ArchiveId, ImageId, LayerId};
 use super::ribbon::{BlockField, Blocks};
-use super::rows::{Row, RowsOf, ancestors, cell, stack_of};
+use super::rows::{Row, RowsOf, ancestors, stack_of};
 use super::state::{ImageState, LayerState};
 use super::view::{
-    Column, ColumnLayer, DocumentDigest, DocumentView, Found, HistoryView, ImageView, LayerView, Overview,
-    ReferenceView, blob_view, entry_view, for_each_path,
+    DocumentDigest, DocumentView, Found, HistoryView, ImageView, LayerView, Overview, ReferenceView,
+    blob_view, for_each_path,
 };
 
 /// The most rows or finds that one answer has.
@@ -289,31 +289,6 @@ impl Workbench {
 
 /// The documents by the names that the protocol has for them.
 const DOCUMENTS: [&str; 5] = ["config", "manifest", "index", "oci-layout", "manifest.json"];
-
-fn column(image: &ImageState, path: &str) -> Result<Column, WorkbenchError> {
-    /// A person looks at one path: much can be read to say what changed.
-    const COMPARE_LIMIT: u64 = 16 << 20;
-    let path = TreePath::parse(path)?;
-    let stack = stack_of(image);
-    let spot = stack.spot(&path);
-    let layers = image.layers.iter().enumerate().map(|(position, layer)| {
-        let entry = match spot.cells[position].map(|cell| cell.entry) {
-            Some(SpotEntry::Inode(ino)) => Some(entry_view(layer, ino, &path)),
-            _ => None,
-        };
-        let cell = cell(image, &stack, &spot, position, COMPARE_LIMIT)?;
-        Ok(ColumnLayer {
-            layer: layer.id,
-            cell,
-            entry,
-        })
-    });
-    Ok(Column {
-        path: path.to_string(),
-        visible: spot.visible().map(|(position, _)| image.layers[position].id),
-        layers: layers.collect::<Result<_, WorkbenchError>>()?,
-    })
-}
 
 fn find(image: &ImageState, text: &str, limit: usize) -> Vec<Found> {
     let text = text.to_ascii_lowercase();

@@ -60,6 +60,7 @@ pub struct Row {
     pub visible: Option<LayerId>,
     pub kind: Option<Kind>,
     pub cells: Vec<Option<Cell>>,
+    pub frosted: Vec<LayerId>,
 }
 
 /// A row before it is asked for.
@@ -107,10 +108,40 @@ impl Rows {
     ) -> Result<Vec<Row>, WorkbenchError> {
         let stack = stack_of(image);
         let to = to.min(self.flat.len());
-        self.flat[from.min(to)..to]
+        let from = from.min(to);
+        let mut above = self.directories_above(from);
+        self.flat[from..to]
             .iter()
-            .map(|flat| row(image, &stack, flat))
+            .map(|flat| {
+                above.retain(|directory| directory.depth < flat.depth);
+                above.push(flat);
+                let opaque = |layer: &usize| {
+                    let spots = above.iter().map(|directory| &directory.spot);
+                    spots
+                        .chain([&stack.root()])
+                        .any(|spot| stack.is_opaque(spot, *layer))
+                };
+                let frosted = (0..image.layers.len()).filter(opaque).collect();
+                row(image, &stack, flat, frosted)
+            })
             .collect()
+    }
+
+    /// The rows of the directories that the row number `index` is in, outermost first.
+    fn directories_above(&self, index: usize) -> Vec<&Flat> {
+        let mut depth = self.flat.get(index).map_or(0, |flat| flat.depth);
+        let mut above = Vec::new();
+        for flat in self.flat[..index].iter().rev() {
+            if depth == 0 {
+                break;
+            }
+            if flat.depth < depth {
+                depth = flat.depth;
+                above.push(flat);
+            }
+        }
+        above.reverse();
+        above
     }
 
     /// The number of a path's row.
@@ -216,7 +247,8 @@ pub(super) fn stack_of(image: &ImageState) -> Stack<'_> {
     Stack::new(image.layers.iter().map(|layer| layer.layer.tree()).collect())
 }
 
-fn row(image: &ImageState, stack: &Stack, flat: &Flat) -> Result<Row, WorkbenchError> {
+/// `frosted`: the positions of the layers in which it, or a directory that it is in, is opaque.
+fn row(image: &ImageState, stack: &Stack, flat: &Flat, frosted: Vec<usize>) -> Result<Row, WorkbenchError> {
     let visible = flat.spot.visible();
     let kind = visible
         .or(flat.spot.topmost())
@@ -233,6 +265,7 @@ fn row(image: &ImageState, stack: &Stack, flat: &Flat) -> Result<Row, WorkbenchE
         visible: visible.map(|(at, _)| image.layers[at].id),
         kind,
         cells,
+        frosted: frosted.into_iter().map(|at| image.layers[at].id).collect(),
     })
 }
 
@@ -301,4 +334,69 @@ pub(super) fn ancestors(path: &TreePath) -> impl Iterator<Item = String> + '_ {
             .collect::<TreePath>()
             .to_string()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{make, operation, session};
+    use super::super::{Action, Answer, NewEntry, Query};
+    use super::RowsOf;
+
+    #[test]
+    fn a_panel_covers_the_same_rows_in_every_window() {
+        let mut workbench = session();
+        for action in [
+            make(1, "/bin/deep", NewEntry::Directory),
+            make(1, "/bin/deep/fifo", NewEntry::Fifo),
+            Action::SetOpaque {
+                layer: 2,
+                path: "/bin".into(),
+                opaque: true,
+                parents: true,
+            },
+        ] {
+            workbench.apply(operation(action)).unwrap();
+        }
+        let mut frosted = |from, to| {
+            let of = RowsOf::default();
+            let query = Query::Rows {
+                image: 1,
+                from,
+                to,
+                of,
+            };
+            let Answer::Rows { rows, .. } = workbench.query(&query).unwrap() else {
+                panic!("rows were asked for")
+            };
+            let rows = rows.into_iter().map(|row| (row.path, row.frosted));
+            rows.collect::<Vec<_>>()
+        };
+        let whole = frosted(0, 99);
+        for (path, frosted) in &whole {
+            let expected: &[u32] = if path.starts_with("/bin") { &[2] } else { &[] };
+            assert_eq!(frosted, expected, "{path}");
+        }
+        assert_eq!(whole.iter().filter(|row| !row.1.is_empty()).count(), 6);
+        for from in 0..=whole.len() {
+            assert_eq!(frosted(from, 99), whole[from..]);
+        }
+        // Of the root it covers all.
+        let root = Action::SetOpaque {
+            layer: 2,
+            path: "/".into(),
+            opaque: true,
+            parents: false,
+        };
+        workbench.apply(operation(root)).unwrap();
+        let query = Query::Rows {
+            image: 1,
+            from: 5,
+            to: 99,
+            of: RowsOf::default(),
+        };
+        let Answer::Rows { rows, .. } = workbench.query(&query).unwrap() else {
+            panic!("rows were asked for")
+        };
+        assert!(!rows.is_empty() && rows.iter().all(|row| row.frosted == [2]));
+    }
 }

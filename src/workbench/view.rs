@@ -14,7 +14,6 @@ use crate::tree::{Device, Ino, Kind, Node, Time, Tree, TreePath};
 use super::blobs::BlobState;
 use super::opened_view::{ArchiveView, LayerOrigin, ReadingView};
 use super::operation::{ArchiveId, ImageId, LayerId};
-use super::rows::Cell;
 use super::state::LayerState;
 
 /// The session at a glance.
@@ -112,24 +111,6 @@ pub enum BlobView {
         segments: usize,
         segments_reused: usize,
     },
-}
-
-/// A path through the whole stack.
-#[derive(Clone, Debug, Serialize)]
-#[allow(missing_docs, reason = "documented in the protocol")]
-pub struct Column {
-    pub path: String,
-    pub visible: Option<LayerId>,
-    pub layers: Vec<ColumnLayer>,
-}
-
-/// One layer of a column.
-#[derive(Clone, Debug, Serialize)]
-#[allow(missing_docs, reason = "documented in the protocol")]
-pub struct ColumnLayer {
-    pub layer: LayerId,
-    pub cell: Option<Cell>,
-    pub entry: Option<EntryView>,
 }
 
 /// An entry with its attributes.

@@ -290,6 +290,8 @@ export interface Row {
   visible: LayerId | null;
   kind: Kind | null; // of what is visible, else of the topmost entry
   cells: (Cell | null)[]; // one per layer, bottom first
+  /** The layers in which this, or a directory that it is in, is opaque. */
+  frosted: LayerId[];
 }
 
 export interface Rows {
@@ -322,7 +324,34 @@ export interface EntryView {
 export interface Column {
   path: Path;
   visible: LayerId | null;
-  layers: { layer: LayerId; cell: Cell | null; entry: EntryView | null }[];
+  layers: ColumnLayer[];
+}
+
+export interface ColumnLayer {
+  layer: LayerId;
+  cell: Cell | null;
+  entry: EntryView | null;
+  /** What it did to the path, as `handroll why` tells it; null when it has nothing to do with it. */
+  deed: Deed | null;
+}
+
+/** What one layer did to a path that the layers below it show, or do not show. */
+export interface Deed {
+  /** `passes`: has only a directory on the way to something. `deletes`: a whiteout of just that name.
+   *  `deletes_nothing`: the same, of what no layer below shows. `hides`: by what it does to a directory above. */
+  does: 'makes' | 'changes' | 'passes' | 'deletes' | 'deletes_nothing' | 'hides';
+  /** Of `changes`: in what it differs from what shows below, as in `Cell`. */
+  changed: string[];
+  /** Of `changes`: both are directories, and what is in them adds up. */
+  merges: boolean;
+  /** Of `hides`: that directory, and what the layer does to it. */
+  at: Path | null;
+  how: 'whiteout' | 'opaque' | 'replaced' | null;
+  /** The first layer above that hides what this one has there. */
+  hidden_by: LayerId | null;
+  /** What it has there: bytes and number of files; of a directory, of all that is in it. */
+  bytes: number;
+  files: number;
 }
 
 export interface Found {
