@@ -106,11 +106,10 @@ fn deed_view(image: &ImageState, chapter: Chapter) -> DeedView {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{make, operation, session};
-    use super::super::{Action, Answer, NewEntry, Query};
-    use super::*;
+    use super::super::{Action, Answer, NewEntry, Query, Workbench};
 
     /// What the layers do to a path, bottom first, and what of them is hidden by which.
-    fn told(workbench: &mut super::super::Workbench, path: &str) -> String {
+    fn told(workbench: &mut Workbench, path: &str) -> String {
         let path = path.to_owned();
         let Answer::Column(column) = workbench.query(&Query::Column { image: 1, path }).unwrap() else {
             panic!("a column was asked for")
