@@ -9,6 +9,7 @@ mod edit;
 mod inspect;
 mod layer_args;
 mod ls;
+mod mount;
 mod open;
 mod output;
 mod place;
@@ -43,6 +44,8 @@ enum Command {
     Why(why::WhyArgs),
     Check(check::CheckArgs),
     Edit(Box<edit::EditArgs>),
+    Mount(Box<mount::MountArgs>),
+    Umount(mount::UmountArgs),
 }
 
 /// How a command ended, when it did not simply succeed.
@@ -67,6 +70,8 @@ pub enum Verdict {
     Fine,
     /// Exit code 1.
     Findings,
+    /// The exit code of a command that was run.
+    Code(u8),
 }
 
 /// Runs the command line of this process.
@@ -76,6 +81,7 @@ pub fn main() -> ExitCode {
     match run(&matches) {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,
         Ok(Verdict::Findings) => ExitCode::from(1),
+        Ok(Verdict::Code(code)) => ExitCode::from(code),
         Err(Failure::Usage(message)) => {
             eprintln!("handroll: {message}\nFor more information, try '--help'.");
             ExitCode::from(2)
@@ -98,5 +104,7 @@ fn run(matches: &ArgMatches) -> Result<Verdict, Failure> {
         Command::Why(arguments) => why::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Edit(arguments) => edit::run(&arguments),
+        Command::Mount(arguments) => mount::run(&arguments),
+        Command::Umount(arguments) => mount::run_umount(&arguments),
     }
 }

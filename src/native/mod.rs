@@ -1,28 +1,38 @@
 //! What only a native program can do: files of this machine as sources, temporary files as scratch,
 //! directories as trees. The core knows none of it.
 
+mod command;
 mod disk;
 mod file;
+mod layer_root;
+mod left_out;
 mod listing;
+mod mountinfo;
 mod namespace;
 mod note;
 mod overlay_mount;
+mod place;
 mod root;
 mod scratch;
+mod session;
 mod xattr;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use command::run_to_end;
 pub use disk::{DiskError, DiskOptions, DiskTree, Owner, Times, read_dir};
 pub use file::FileSource;
+pub use layer_root::{LeftOut, Powers};
 pub use listing::read_files;
-pub use namespace::unshare_mounts;
+pub use namespace::{NamespaceError, UserNamespace, enter_user_namespace, may_mount, unshare_mounts};
 pub use note::{Note, Spelling};
 pub use overlay_mount::{
     Detached, Layer, MAX_LOWERS, MountApi, MountError, Mounted, OverlayMount, OverlayOptions, RedirectDir,
     Role,
 };
+pub use place::{LayerBlob, Place, PlaceError, UnpackedLayer, Unpacking};
 pub use scratch::TemporaryFiles;
+pub use session::{Session, UnmountError, Unmounted, Upper, unmount_at};
 
 /// A number for a new source, used once in this process.
 pub fn next_source_id() -> u64 {

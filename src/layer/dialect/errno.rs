@@ -26,4 +26,7 @@ pub enum Errno {
     ELOOP,
     #[error("operation not supported")]
     ENOTSUP,
+    /// One that no file system in memory gives: a full disk's, or a broken one's, by its number.
+    #[error("error {0} of the system")]
+    Other(i32),
 }

@@ -9,6 +9,7 @@
 //! umask 022 (`tests/dialects.rs`). Nobody judges the specification's.
 
 mod apply;
+mod archive;
 mod containerd;
 mod errno;
 mod fs;
@@ -20,6 +21,7 @@ mod overlayfs;
 pub(crate) mod path;
 mod rule;
 mod spec;
+mod system;
 mod umoci;
 mod view;
 pub(crate) mod xattr;
@@ -36,12 +38,16 @@ use crate::tar::TarError;
 use crate::text::escape;
 
 pub use apply::{Apply, Applying};
+#[cfg(feature = "native")]
+pub(crate) use archive::apply_layer;
 pub use errno::Errno;
 pub use fs::{ByBytes, Fs, Inode, Kind, Number};
 use go_tar::GoEntry;
 pub use go_tar::GoError;
 pub use path::Unresolved;
 pub use rule::{EntryPlace, Notes, Rule};
+#[cfg(feature = "native")]
+pub(crate) use system::{Attributes, FileSystem, Sort};
 pub use view::View;
 
 /// A reader of layers.
@@ -183,10 +189,13 @@ impl From<Unresolved> for Why {
 }
 
 /// A failure in the layer at hand.
-struct Fault {
-    offset: u64,
-    name: Vec<u8>,
-    why: Why,
+pub(crate) struct Fault {
+    /// Where the entry begins in the tar; of a broken tar, how far it was read.
+    pub offset: u64,
+    /// The entry's name; empty for a broken tar.
+    pub name: Vec<u8>,
+    /// What was wrong.
+    pub why: Why,
 }
 
 impl Fault {

@@ -2,7 +2,7 @@
 //! path inside a root when it leads over symbolic links.
 
 use super::errno::Errno;
-use super::fs::{Fs, Kind};
+use super::system::{FileSystem, Sort};
 
 /// `filepath.Clean`: the shortest equal path, by its text alone.
 pub(super) fn clean(path: &[u8]) -> Vec<u8> {
@@ -53,9 +53,10 @@ pub enum Unresolved {
 }
 
 /// The target of a symbolic link at `path`; none if something else stands there.
-fn link_target(fs: &Fs, path: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
-    match &fs.inode(fs.lstat(path)?).kind {
-        Kind::Symlink(target) => Ok(Some(target.to_vec())),
+fn link_target(fs: &impl FileSystem, path: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
+    let node = fs.lstat(path)?;
+    match fs.sort(&node) {
+        Sort::Symlink => fs.readlink(&node).map(Some),
         _ => Ok(None),
     }
 }
@@ -64,7 +65,7 @@ fn link_target(fs: &Fs, path: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
 const MAX_LINKS: u32 = 255;
 
 /// `fs.RootPath` of containerd/continuity 0.3: `..` behind a symbolic link is taken by the text of the path.
-pub(super) fn root_path(fs: &Fs, path: &[u8]) -> Result<Vec<u8>, Unresolved> {
+pub(super) fn root_path(fs: &impl FileSystem, path: &[u8]) -> Result<Vec<u8>, Unresolved> {
     let mut path = path.to_vec();
     let mut walked = 0;
     if path.is_empty() {
@@ -83,7 +84,7 @@ pub(super) fn root_path(fs: &Fs, path: &[u8]) -> Result<Vec<u8>, Unresolved> {
     }
 }
 
-fn walk_links(fs: &Fs, path: &[u8], walked: &mut u32) -> Result<Vec<u8>, Unresolved> {
+fn walk_links(fs: &impl FileSystem, path: &[u8], walked: &mut u32) -> Result<Vec<u8>, Unresolved> {
     let mut done = match path.starts_with(b"/") {
         true => b"/".to_vec(),
         false => Vec::new(),
@@ -113,7 +114,7 @@ fn walk_links(fs: &Fs, path: &[u8], walked: &mut u32) -> Result<Vec<u8>, Unresol
 }
 
 /// `securejoin.SecureJoinVFS` of cyphar/filepath-securejoin 0.2: as in a chroot.
-pub(crate) fn secure_join(fs: &Fs, path: &[u8]) -> Result<Vec<u8>, Errno> {
+pub(crate) fn secure_join(fs: &impl FileSystem, path: &[u8]) -> Result<Vec<u8>, Errno> {
     // What is still to be resolved, the next name last.
     let mut pending: Vec<Vec<u8>> = Vec::new();
     let push = |pending: &mut Vec<Vec<u8>>, path: &[u8]| {
@@ -150,6 +151,7 @@ pub(crate) fn secure_join(fs: &Fs, path: &[u8]) -> Result<Vec<u8>, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::dialect::Fs;
 
     #[test]
     fn as_go_cleans() {

@@ -1,0 +1,349 @@
+//! `handroll mount` and `handroll umount`: an image by the kernel's own overlayfs.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use clap::{Args, ValueEnum};
+use handroll::native::{
+    LayerBlob, LeftOut, MAX_LOWERS, MountApi, Mounted, OverlayMount, OverlayOptions, Place, Powers,
+    RedirectDir, Session, UnpackedLayer, Unpacking, Upper, enter_user_namespace, may_mount, run_to_end,
+    unmount_at, unshare_mounts,
+};
+use handroll::workbench::ImageState;
+
+use super::open::ImageArgs;
+use super::progress::Progress;
+use super::{Failure, Verdict, session};
+
+/// Mount an image by the kernel's overlayfs
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Layers are unpacked once, into a private place: /var/lib/handroll for root, \
+                        $XDG_DATA_HOME/handroll for others. Without root give a command: it runs in a user \
+                        namespace, and the mount is gone when it ends, as it is not seen outside."
+)]
+pub struct MountArgs {
+    #[command(flatten)]
+    pub image: ImageArgs,
+    /// Where
+    #[arg(value_name = "DIR")]
+    pub target: PathBuf,
+    /// Write into this directory, which stays; a work directory comes beside it [default: a private one, which
+    /// `umount` removes]
+    #[arg(long, value_name = "DIR", conflicts_with = "read_only")]
+    pub upper: Option<PathBuf>,
+    /// Nobody can write
+    #[arg(long)]
+    pub read_only: bool,
+    /// Whether renamed directories are redirected [default: as the kernel is configured]
+    #[arg(long, value_name = "on|nofollow")]
+    pub redirect_dir: Option<Redirect>,
+    /// Keep overlayfs's marks in xattrs of users; always so in a user namespace
+    #[arg(long)]
+    pub userxattr: bool,
+    /// Let set-user-id programs and devices of the image work for everybody who sees the mount
+    #[arg(long)]
+    pub trusted: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// The kernel's interface, for tests
+    #[arg(long, hide = true, value_enum, default_value = "best")]
+    pub mount_api: Api,
+    /// Run this, in mounts of its own, and unmount when it ends
+    #[arg(value_name = "CMD", last = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Where layers are kept.
+#[derive(Args, Debug)]
+pub struct PlaceArgs {
+    /// Where layers are kept unpacked [default: HANDROLL_PLACE, else /var/lib/handroll or $XDG_DATA_HOME/handroll]
+    #[arg(long, value_name = "DIR")]
+    pub place: Option<PathBuf>,
+}
+
+/// Unmount what `handroll mount` mounted, and remove its private upper directory
+#[derive(Args, Debug)]
+pub struct UmountArgs {
+    /// Where
+    #[arg(value_name = "DIR")]
+    pub target: PathBuf,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub enum Redirect {
+    On,
+    Nofollow,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub enum Api {
+    Best,
+    Descriptors,
+    Paths,
+    String,
+}
+
+impl PlaceArgs {
+    fn base(&self) -> Result<PathBuf, Failure> {
+        let given = |name: &str| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        if let Some(place) = self.place.clone().or_else(|| given("HANDROLL_PLACE")) {
+            return Ok(place);
+        }
+        if rustix::process::geteuid().is_root() {
+            return Ok(PathBuf::from("/var/lib/handroll"));
+        }
+        let data = given("XDG_DATA_HOME").or_else(|| given("HOME").map(|home| home.join(".local/share")));
+        match data {
+            Some(data) => Ok(data.join("handroll")),
+            None => Err(Failure::Usage(
+                "there is no HOME to keep layers in: give --place DIR".to_owned(),
+            )),
+        }
+    }
+}
+
+impl MountArgs {
+    fn options(&self, powers: Powers) -> OverlayOptions {
+        // What only the command sees can harm nobody else.
+        let is_seen = self.command.is_empty();
+        OverlayOptions {
+            redirect_dir: match self.redirect_dir {
+                None => RedirectDir::Default,
+                Some(Redirect::On) => RedirectDir::On,
+                Some(Redirect::Nofollow) => RedirectDir::NoFollow,
+            },
+            userxattr: powers.userxattr,
+            volatile: false,
+            read_only: self.read_only,
+            no_suid: is_seen && !self.trusted,
+            no_dev: is_seen && !self.trusted,
+            api: match self.mount_api {
+                Api::Best => MountApi::Best,
+                Api::Descriptors => MountApi::Descriptors,
+                Api::Paths => MountApi::Paths,
+                Api::String => MountApi::OptionString,
+            },
+        }
+    }
+}
+
+/// Runs `handroll mount`.
+pub fn run(arguments: &MountArgs) -> Result<Verdict, Failure> {
+    let base = arguments.place.base()?;
+    check_target(&arguments.target)?;
+    let is_able = may_mount();
+    if !is_able && arguments.command.is_empty() {
+        return Err(Failure::Work(format!(
+            "mounting at {} needs root (CAP_SYS_ADMIN): run this as root, or give a command, which runs in a user \
+             namespace: handroll mount IMAGE DIR -- CMD …",
+            arguments.target.display()
+        )));
+    }
+    let image = session::open_image(&arguments.image)?;
+    let blobs = blobs(&image)?;
+    let mut powers = Powers {
+        userxattr: arguments.userxattr || !is_able,
+        is_confined: false,
+    };
+    let mut kind = match powers.userxattr {
+        true => "userxattr".to_owned(),
+        false => "trusted".to_owned(),
+    };
+    if !is_able {
+        let namespace = enter_user_namespace().map_err(Failure::work)?;
+        if let Some(reason) = namespace.single {
+            eprintln!("handroll: only your own user and group are mapped: {reason}");
+        }
+        powers.is_confined = true;
+        kind = namespace.name;
+    } else if !arguments.command.is_empty() {
+        unshare_mounts().map_err(Failure::work)?;
+    }
+    let place = Place::open(&base, &kind, powers).map_err(Failure::work)?;
+    let stack = unpack(&place, &blobs)?;
+    tell_left_out(&stack);
+    let (mounted, own) = mount(arguments, &place, &stack, powers)?;
+    match arguments.command.is_empty() {
+        true => {
+            announce(&mounted, own.as_ref(), arguments, stack.len());
+            mounted.keep();
+            if let Some((session, _)) = own {
+                session.keep();
+            }
+            Ok(Verdict::Fine)
+        }
+        false => run_command(&arguments.command, mounted, own.map(|(session, _)| session)),
+    }
+}
+
+fn check_target(target: &Path) -> Result<(), Failure> {
+    let fail = |reason: &str| {
+        Err(Failure::Work(format!(
+            "the mount point {}: {reason}",
+            target.display()
+        )))
+    };
+    match std::fs::metadata(target) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => fail("it is not a directory"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            fail("it is not there; make the directory first")
+        }
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// The blobs of an image's layers, bottom first, with the DiffIDs that its configuration says.
+fn blobs(image: &ImageState) -> Result<Vec<LayerBlob>, Failure> {
+    let count = image.layers.len();
+    if count > MAX_LOWERS {
+        return Err(Failure::Work(format!(
+            "the image has {count} layers, and the kernel's overlayfs takes {MAX_LOWERS}: squash some of them"
+        )));
+    }
+    let entry = image.opened.as_ref().map(|opened| opened.entry());
+    let mut blobs = Vec::new();
+    for (number, layer) in (1..).zip(&image.layers) {
+        let fail = |reason: &dyn std::fmt::Display| Err(Failure::Work(format!("layer {number}: {reason}")));
+        let Some(origin) = layer.layer.origin() else {
+            return fail(&"it is not in the archive");
+        };
+        if let Some(damage) = origin.read().and_then(|read| read.damage.as_ref()) {
+            return fail(damage);
+        }
+        let came = layer.came.as_ref().map(|came| came.layer);
+        let claim = came.and_then(|layer| entry?.layers.get(layer)?.diff_id.as_ref());
+        let diff_id = claim.and_then(|claim| claim.sha256());
+        if let (Some(claim), None) = (claim, diff_id) {
+            return fail(&format!("its DiffID `{}` is no SHA-256 digest", claim.text()));
+        }
+        blobs.push(LayerBlob {
+            diff_id,
+            blob: origin.blob().clone(),
+        });
+    }
+    Ok(blobs)
+}
+
+fn unpack(place: &Place, blobs: &[LayerBlob]) -> Result<Vec<UnpackedLayer>, Failure> {
+    let mut progress = Progress::new();
+    let stack = place.stack(blobs, &mut |unpacking| match unpacking {
+        Unpacking::Waiting => eprintln!("handroll: waiting for another handroll that unpacks layers"),
+        Unpacking::Working { done, total } => progress.show("unpacking layers", done, total),
+    });
+    stack.map_err(Failure::work)
+}
+
+fn tell_left_out(stack: &[UnpackedLayer]) {
+    let mut all = LeftOut::default();
+    for layer in stack {
+        all.add(&layer.left_out);
+    }
+    for line in all.lines() {
+        eprintln!("handroll: {line}");
+    }
+}
+
+/// The mount, and what it writes to.
+fn mount(
+    arguments: &MountArgs,
+    place: &Place,
+    stack: &[UnpackedLayer],
+    powers: Powers,
+) -> Result<(Mounted, Option<(Session, Upper)>), Failure> {
+    let mut overlay = OverlayMount::new(arguments.options(powers));
+    for layer in stack.iter().rev() {
+        overlay = overlay.lower(&layer.directory);
+    }
+    // The kernel wants one lower directory, and two if there is no upper one.
+    let wanted = 1 + usize::from(arguments.read_only);
+    for number in stack.len()..wanted {
+        overlay = overlay.lower(place.empty(number).map_err(Failure::work)?);
+    }
+    let mut own = None;
+    if !arguments.read_only {
+        let (session, upper) = place.session(arguments.upper.as_deref()).map_err(Failure::work)?;
+        overlay = overlay.upper(&upper.upper, &upper.work);
+        if arguments.command.is_empty() {
+            let target = std::fs::canonicalize(&arguments.target).map_err(Failure::work)?;
+            session.record(&target).map_err(Failure::work)?;
+        } else {
+            session.share_lock().map_err(Failure::work)?;
+        }
+        own = Some((session, upper));
+    }
+    let mounted = overlay.mount(&arguments.target).map_err(Failure::work)?;
+    Ok((mounted, own))
+}
+
+fn announce(mounted: &Mounted, own: Option<&(Session, Upper)>, arguments: &MountArgs, layers: usize) {
+    let target = mounted.target().display();
+    let layers = match layers {
+        1 => "1 layer".to_owned(),
+        layers => format!("{layers} layers"),
+    };
+    println!("{target}: {layers} mounted");
+    match (own, &arguments.upper) {
+        (None, _) => println!("read-only"),
+        (Some((_, upper)), Some(_)) => println!("writes go to {}", upper.upper.display()),
+        (Some((_, upper)), None) => println!(
+            "writes go to {}, which `handroll umount` removes",
+            upper.upper.display()
+        ),
+    }
+}
+
+/// Runs the command in these mounts, unmounts, and ends as it ended.
+fn run_command(command: &[OsString], mounted: Mounted, own: Option<Session>) -> Result<Verdict, Failure> {
+    let (program, arguments) = command.split_first().expect("there is a command");
+    let ended = run_to_end(Command::new(program).args(arguments));
+    drop(mounted);
+    if let Some(session) = own {
+        session.free().map_err(Failure::work)?;
+    }
+    match ended {
+        Ok(status) => Ok(Verdict::Code(code_of(status))),
+        Err(error) => {
+            eprintln!("handroll: {}: {error}", program.display());
+            // As shells have it: not found, or not to be run.
+            Ok(Verdict::Code(match error.kind() {
+                std::io::ErrorKind::NotFound => 127,
+                _ => 126,
+            }))
+        }
+    }
+}
+
+/// The exit code of a command; one that a signal ended has 128 and its number, as shells have it.
+fn code_of(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// Runs `handroll umount`.
+pub fn run_umount(arguments: &UmountArgs) -> Result<Verdict, Failure> {
+    let base = arguments.place.base()?;
+    let unmounted = unmount_at(&base, &arguments.target).map_err(Failure::work)?;
+    let target = unmounted.target.display();
+    match unmounted.was_mounted {
+        true => println!("{target}: unmounted"),
+        false => println!("{target}: nothing was mounted there any more"),
+    }
+    match (&unmounted.kept_upper, unmounted.freed_upper) {
+        (Some(upper), _) => println!("what was written is in {}", upper.display()),
+        (None, true) => println!("its private upper directory is removed"),
+        (None, false) => {}
+    }
+    Ok(Verdict::Fine)
+}

@@ -1,0 +1,99 @@
+//! What is mounted: the lines of `/proc/…/mountinfo` (proc_pid_mountinfo(5)).
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+/// A mount of this thread's namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MountLine {
+    /// Where.
+    pub target: PathBuf,
+    /// The type of the file system.
+    pub kind: Vec<u8>,
+    /// Options of the file system: names and values.
+    options: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// All mounts, what was mounted first first.
+pub(super) fn read() -> io::Result<Vec<MountLine>> {
+    let text = std::fs::read("/proc/thread-self/mountinfo")?;
+    Ok(text.split(|&byte| byte == b'\n').filter_map(parse).collect())
+}
+
+/// The mount that is seen at a path.
+pub(super) fn at(target: &Path) -> io::Result<Option<MountLine>> {
+    let mut lines = read()?.into_iter();
+    Ok(lines.rfind(|line| line.target == target))
+}
+
+fn parse(line: &[u8]) -> Option<MountLine> {
+    let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+    let dash = words.iter().position(|word| *word == b"-")?;
+    let options = words.get(dash + 3)?.split(|&byte| byte == b',').map(|option| {
+        let cut = option.iter().position(|&byte| byte == b'=');
+        let (name, value) = option.split_at(cut.unwrap_or(option.len()));
+        (name.to_vec(), unescape(value.get(1..).unwrap_or_default()))
+    });
+    Some(MountLine {
+        target: PathBuf::from(OsString::from_vec(unescape(words.get(4)?))),
+        kind: words.get(dash + 1)?.to_vec(),
+        options: options.collect(),
+    })
+}
+
+/// `\040` and the like.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        let code = (*first == b'\\').then(|| octal(after)).flatten();
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[3..] } else { after };
+    }
+    bytes
+}
+
+fn octal(digits: &[u8]) -> Option<u8> {
+    let digits = digits.get(..3)?;
+    let text = std::str::from_utf8(digits).ok()?;
+    u8::from_str_radix(text, 8).ok()
+}
+
+impl MountLine {
+    fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        let mut options = self.options.iter();
+        options.find(|(key, _)| key == name).map(|(_, value)| &value[..])
+    }
+
+    /// The upper directory, if it is an overlay with one.
+    pub fn upper(&self) -> Option<PathBuf> {
+        let value = self.value(b"upperdir").filter(|_| self.kind == b"overlay")?;
+        Some(PathBuf::from(OsString::from_vec(value.to_vec())))
+    }
+
+    /// Whether it is an overlay whose topmost lower directory lies in `place`.
+    pub fn is_of(&self, place: &Path) -> bool {
+        let lower = self.value(b"lowerdir+").or_else(|| self.value(b"lowerdir"));
+        let lower = lower.map(|path| PathBuf::from(OsString::from_vec(path.to_vec())));
+        self.kind == b"overlay" && lower.is_some_and(|path| path.starts_with(place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read() {
+        let line = br"36 35 0:42 / /a\040b\134c rw,relatime shared:1 master:2 - overlay overlay rw,lowerdir+=/p/l\0541,lowerdir+=/q,upperdir=/u\012,index=off";
+        let line = parse(line).unwrap();
+        assert_eq!(line.target, Path::new("/a b\\c"));
+        assert_eq!(line.upper().unwrap(), Path::new("/u\n"));
+        assert!(line.is_of(Path::new("/p")) && !line.is_of(Path::new("/q")));
+        assert_eq!(line.value(b"lowerdir+").unwrap(), b"/p/l,1");
+        assert_eq!(parse(b"36 35"), None);
+        assert_eq!(unescape(br"\04\999\"), br"\04\999\");
+    }
+}
