@@ -11,6 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     let cut = (usize::from(cut) * 512).min(tars.len());
     let (lower, upper) = tars.split_at(cut);
     let input = |tar: &[u8]| LayerInput {
+        is_cut: false,
         tar: Content::inline(tar),
         packed: None,
     };

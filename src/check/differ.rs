@@ -31,7 +31,11 @@ fn readings(reads: &[Outcome], path: Option<&[u8]>, is_here: impl Fn(&Failure) -
     for read in reads {
         let reads: Cow<'static, str> = match (&read.result, path) {
             (Err(failure), _) if is_here(failure) => {
-                Cow::Owned(format!("refuses the layer: {}", failure.why))
+                let what = match failure.why.is_limit() {
+                    true => "is not followed further",
+                    false => "refuses the layer",
+                };
+                Cow::Owned(format!("{what}: {}", failure.why))
             }
             (Ok(fs), Some(path)) => describe(fs, path),
             _ => continue,
@@ -42,7 +46,7 @@ fn readings(reads: &[Outcome], path: Option<&[u8]>, is_here: impl Fn(&Failure) -
     readings
 }
 
-/// Where a reader gives up without anything having been found there.
+/// Where a reader gives up, or following it does, without anything having been found there.
 fn refusals(reads: &[Outcome], findings: &mut Findings) {
     for failure in reads.iter().filter_map(|read| read.result.as_ref().err()) {
         let place = (failure.layer, failure.offset);
@@ -50,7 +54,10 @@ fn refusals(reads: &[Outcome], findings: &mut Findings) {
             continue;
         }
         findings.push(Finding {
-            check: Check::RuntimeRefuses,
+            check: match failure.why.is_limit() {
+                true => Check::NotFollowed,
+                false => Check::RuntimeRefuses,
+            },
             detail: None,
             place: Place {
                 layer: failure.layer,

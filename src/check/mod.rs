@@ -151,6 +151,14 @@ impl Default for Findings {
 }
 
 impl Findings {
+    /// Drops all of these kinds.
+    pub fn forget(&mut self, kinds: &[Check]) {
+        self.list.retain(|finding| !kinds.contains(&finding.check));
+        for kind in kinds {
+            self.counts[*kind as usize] = 0;
+        }
+    }
+
     /// Takes over what was found elsewhere.
     pub fn append(&mut self, mut other: Self) {
         // The other has kept as many of a kind as all together may be; what is not kept is only counted.

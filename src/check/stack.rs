@@ -14,6 +14,8 @@ use crate::tar::Entries;
 pub struct LayerInput {
     /// Its uncompressed tar.
     pub tar: Content,
+    /// Whether that is only a part: the blob is not there, is damaged, or inflates to more than is allowed.
+    pub is_cut: bool,
     /// Its blob, if that is compressed.
     pub packed: Option<Packed>,
 }
@@ -57,6 +59,8 @@ pub struct StackCheck {
     layers: Vec<LayerInput>,
     stage: Stage,
     at: usize,
+    /// Whether all layers up to this one could be read to their ends.
+    is_whole: bool,
     view: View,
     /// Why the view could not be followed further.
     failure: Option<Failure>,
@@ -98,12 +102,23 @@ const HUGE_RATIO: u64 = 200;
 /// From how many bytes on it is said that nobody sees them.
 const WASTE: u64 = 1 << 20;
 
+/// What is found because something is not there: not to be said where not all could be read.
+const WHAT_IS_MISSED: [Check; 6] = [
+    Check::WhiteoutOfNothing,
+    Check::WhiteoutGhost,
+    Check::WhiteoutInMissing,
+    Check::OpaqueInMissing,
+    Check::ParentWithoutEntry,
+    Check::LinkMissing,
+];
+
 impl StackCheck {
     /// The check of these layers, bottom first.
     pub fn new(layers: Vec<LayerInput>) -> Self {
         let mut check = Self {
             stage: Stage::End,
             at: 0,
+            is_whole: true,
             view: View::new(),
             failure: None,
             findings: Findings::default(),
@@ -128,8 +143,10 @@ impl StackCheck {
                 )))
             }
             None => {
-                let layers = self.layers.iter().map(|layer| layer.tar.clone()).collect();
-                Stage::Readers(Box::new(Apply::new(&READERS, layers)))
+                // What the tools would make of the part of a layer is nothing that they would ever see.
+                let whole = self.layers.iter().take_while(|layer| !layer.is_cut);
+                let tars = whole.map(|layer| layer.tar.clone()).collect();
+                Stage::Readers(Box::new(Apply::new(&READERS, tars)))
             }
         }
     }
@@ -189,7 +206,10 @@ impl StackCheck {
             }
             Some(Err(error)) => {
                 let offset = entries.offset();
-                check.damaged(offset, &error);
+                self.is_whole = false;
+                if !self.layers[self.at].is_cut {
+                    check.damaged(offset, &error);
+                }
                 check.finish(None, self.view.fs());
                 self.failure = Some(Failure {
                     layer: self.at,
@@ -223,6 +243,10 @@ impl StackCheck {
     /// Takes over what was found in a layer.
     fn take(&mut self, mut check: LayerCheck) {
         let layer = self.at;
+        self.is_whole &= !self.layers[layer].is_cut;
+        if !self.is_whole {
+            check.findings.forget(&WHAT_IS_MISSED);
+        }
         let tar = self.layers[layer].tar.len();
         let Packed { size, notes } = self.layers[layer].packed.clone().unwrap_or_default();
         if size > 0 && tar >= HUGE && tar / size >= HUGE_RATIO {
@@ -366,7 +390,10 @@ impl StackCheck {
             result: self.failure.take().map_or(Ok(fs), Err),
             notes,
         };
-        self.outcomes.insert(0, specification);
+        // With a layer cut off, the view has other layers than the readers had.
+        if !self.layers.iter().any(|layer| layer.is_cut) {
+            self.outcomes.insert(0, specification);
+        }
         differ(&std::mem::take(&mut self.outcomes), &mut self.findings);
         let Findings { list, mut counts, .. } = std::mem::take(&mut self.findings);
         for finding in &list {

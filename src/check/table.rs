@@ -257,6 +257,8 @@ checks! {
     // What readers make of it.
     RuntimeRefuses "runtime_refuses" Error "the reader's own source"
         "A tool gives up at this entry.";
+    NotFollowed "not_followed" Warning "a limit of handroll"
+        "From this entry on handroll does not work out what tools make of the layers: it is more than any image has.";
     RuntimesDiffer "runtimes_differ" Warning "the readers' own sources"
         "Tools make different things of this path.";
 }

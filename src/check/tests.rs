@@ -12,6 +12,7 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/checks/cases.txt"
 
 fn report(case: &Case) -> Report {
     let input = |tar: Vec<u8>| LayerInput {
+        is_cut: false,
         packed: None,
         tar: Content::inline(tar),
     };
@@ -75,6 +76,7 @@ fn all_that_can_be_found_is_found() {
 fn layer(lines: &[&str]) -> LayerInput {
     let lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
     LayerInput {
+        is_cut: false,
         tar: Content::inline(cases::tar(&lines).unwrap()),
         packed: None,
     }
@@ -107,6 +109,7 @@ fn of_packed_layers() -> BTreeSet<Check> {
         let read = layer.as_read().unwrap();
         assert_eq!(read.damage, None);
         let of_it = checks(vec![LayerInput {
+            is_cut: false,
             tar: read.tar.clone(),
             packed: Some(Packed {
                 size,
@@ -123,6 +126,7 @@ fn of_packed_layers() -> BTreeSet<Check> {
 fn of_large_layers() -> BTreeSet<Check> {
     let size = format!("file large size={}", 1u64 << 30);
     let mut found = checks(vec![LayerInput {
+        is_cut: false,
         tar: with_zeros(&[&size], (1 << 30) + 1024),
         packed: Some(Packed {
             size: 1 << 20,
@@ -135,6 +139,11 @@ fn of_large_layers() -> BTreeSet<Check> {
     found.extend(checks(vec![layer(&[hole])]));
     let million = format!("file wasted content=\\*{}*x", 1 << 20);
     found.extend(checks(vec![layer(&[&million]), layer(&["file .wh.wasted"])]));
+    let map = "pax.GNU.sparse.major=1 pax.GNU.sparse.minor=0 content=0\\x0a\\*510*0";
+    let hole = format!("file hole pax.GNU.sparse.realsize={} {map}", 1u64 << 50);
+    let not_followed = checks(vec![layer(&[&hole])]);
+    assert!(!not_followed.contains(&Check::RuntimeRefuses), "{not_followed:?}");
+    found.extend(not_followed);
     let long = format!("file {}", ["\\*250*a"; 16].join("/"));
     found.extend(checks(vec![layer(&[&long])]));
     found.extend(checks(vec![layer(&["file a"]); 128]));
@@ -235,6 +244,7 @@ fn many_findings_of_a_kind_are_counted() {
 fn small_steps_find_the_same() {
     for case in cases::parse(&std::fs::read_to_string(FILE).unwrap()) {
         let input = |tar: Vec<u8>| LayerInput {
+            is_cut: false,
             packed: None,
             tar: Content::inline(tar),
         };
@@ -319,9 +329,50 @@ fn damage_is_no_panic() {
             }
         }
         let input = |tar: Vec<u8>| LayerInput {
+            is_cut: false,
             packed: None,
             tar: Content::inline(tar),
         };
         StackCheck::new(tars.into_iter().map(input).collect()).run();
     }
+}
+
+/// Of a layer of which only a part is there nothing is said that the rest could prove wrong, nor of those above it,
+/// nor what runtimes make of them. What is there is looked at.
+#[test]
+fn what_is_not_there_is_not_missed() {
+    let stack = |is_cut| {
+        let mut base = layer(&[
+            "dir etc",
+            "link etc/other -> etc/later",
+            "dir x",
+            "file etc/later",
+        ]);
+        base.is_cut = is_cut;
+        if is_cut {
+            base.tar = base.tar.slice(0, base.tar.len() - 2048 + 100);
+        }
+        vec![
+            base,
+            layer(&[
+                "file usr/bin/tool mode=4755",
+                "file .wh.gone",
+                "link a -> var/b",
+                "file .wh.etc",
+            ]),
+        ]
+    };
+    let (whole, cut) = (checks(stack(false)), checks(stack(true)));
+    for check in [
+        Check::LinkBeforeTarget,
+        Check::LinkMissing,
+        Check::ParentWithoutEntry,
+        Check::WhiteoutOfNothing,
+    ] {
+        assert!(whole.contains(&check), "{check:?}: {whole:?}");
+    }
+    assert_eq!(
+        cut.into_iter().collect::<Vec<_>>(),
+        [Check::MarkAfterSiblings, Check::Setuid]
+    );
 }

@@ -6,9 +6,7 @@ use clap::Args;
 use handroll::image::catalog::{Catalog, NodeId, Problem};
 use handroll::text::escape;
 use handroll::tree::Time;
-use handroll::workbench::{
-    Action, Answer, CheckFinding, CheckView, ImageId, ImageState, Query, RuntimeReads, Workbench,
-};
+use handroll::workbench::{Action, CheckFinding, CheckView, ImageId, ImageState, RuntimeReads, Workbench};
 use serde::Serialize;
 
 use super::open::{ImageArgs, open};
@@ -54,18 +52,14 @@ pub fn run(arguments: &CheckArgs) -> Result<Verdict, Failure> {
     read_origins(workbench.state().layers());
     settle::run(&mut workbench, Workbench::step);
     let mut findings = Findings::default();
+    let shared = archive.catalog.shared_problems();
+    findings
+        .list
+        .extend(shared.map(|problem| Found::of_problem(&archive.catalog, problem)));
     for &number in &chosen {
         let image = &state.images[number];
         let view = check(&mut workbench, image.id)?;
         findings.add(&archive.catalog, number + 1, image, view);
-    }
-    if chosen.is_empty() {
-        findings.list = archive
-            .catalog
-            .problems
-            .iter()
-            .map(|problem| Found::of_problem(&archive.catalog, problem))
-            .collect();
     }
     let report = findings.report(chosen.len(), &arguments.severity);
     match arguments.json {
@@ -82,10 +76,7 @@ pub fn run(arguments: &CheckArgs) -> Result<Verdict, Failure> {
 fn check(workbench: &mut Workbench, image: ImageId) -> Result<CheckView, Failure> {
     let mut progress = Progress::new();
     loop {
-        let answer = workbench.query(&Query::Check { image }).map_err(Failure::work)?;
-        let Answer::Check(view) = answer else {
-            unreachable!("the answer is that of the question");
-        };
+        let view = workbench.check_own(image).map_err(Failure::work)?;
         match view.progress {
             None => return Ok(view),
             Some(at) => progress.show("checking", at.done, at.total),
@@ -180,12 +171,16 @@ impl Found {
         }
     }
 
-    /// Whether two findings are one: about a document that several images have, or about the archive.
-    fn is_same(&self, other: &Self) -> bool {
-        let key = |found: &Self| (found.id, found.layer, found.offset);
-        key(self) == key(other)
-            && self.layer.is_none()
-            && (&self.file, &self.pointer, &self.message) == (&other.file, &other.pointer, &other.message)
+    /// What tells it from others, if it is about a document, which several images may have.
+    fn document_key(&self) -> Option<DocumentKey> {
+        let file = self.file.clone().filter(|_| self.layer.is_none())?;
+        Some((
+            file,
+            self.offset,
+            self.id,
+            self.pointer.clone(),
+            self.message.clone(),
+        ))
     }
 
     fn describe(&self) -> String {
@@ -216,10 +211,15 @@ impl Found {
     }
 }
 
+/// A file, the byte in it, what was found there, the JSON pointer, and the message.
+type DocumentKey = (String, Option<u64>, &'static str, Option<String>, String);
+
 /// What was found in all images.
 #[derive(Default)]
 struct Findings {
     list: Vec<Found>,
+    /// Where in the list those about documents are.
+    documents: BTreeMap<DocumentKey, usize>,
     more: BTreeMap<&'static str, u64>,
 }
 
@@ -227,9 +227,13 @@ impl Findings {
     fn add(&mut self, catalog: &Catalog, number: usize, image: &ImageState, view: CheckView) {
         for finding in view.findings {
             let found = Found::of(catalog, number, image, finding);
-            match self.list.iter_mut().find(|known| known.is_same(&found)) {
-                Some(known) => known.image = None,
-                None => self.list.push(found),
+            let key = found.document_key();
+            match key.as_ref().and_then(|key| self.documents.get(key)) {
+                Some(&known) => self.list[known].image = None,
+                None => {
+                    self.documents.extend(key.map(|key| (key, self.list.len())));
+                    self.list.push(found);
+                }
             }
         }
         for (id, count) in view.more {

@@ -115,3 +115,16 @@ pub enum TarError {
         limit: u64,
     },
 }
+
+impl TarError {
+    /// Whether it is no fault of the tar's: the bytes could not be read, or are more than are taken here.
+    pub fn is_limit(&self) -> bool {
+        match self {
+            Self::Content(_) | Self::TooLong { .. } | Self::Headers { .. } | Self::Globals { .. } => true,
+            Self::Sparse { reason, .. } => {
+                matches!(reason, SparseError::TooMany | SparseError::TooLarge { .. })
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The check of an image: what is wrong with its documents, with its layers, and with the two together. A job that
 //! goes on whenever it is asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -96,8 +96,24 @@ enum Work {
 }
 
 impl Workbench {
-    /// Goes on with the check of an image, begins it, or begins it anew if its layers changed.
+    /// Goes on with the check of an image, begins it, or begins it anew if its layers changed. What is wrong with
+    /// the archive that it came in stands first.
     pub(super) fn check(&mut self, image: ImageId) -> Result<CheckView, WorkbenchError> {
+        let mut view = self.check_own(image)?;
+        let image = self.state.image(image)?;
+        if let Some(opened) = &image.opened {
+            let shared = opened.catalog.shared_problems();
+            let mut findings: Vec<_> = shared
+                .map(|problem| document_finding(image, problem, None))
+                .collect();
+            findings.append(&mut view.findings);
+            view.findings = findings;
+        }
+        Ok(view)
+    }
+
+    /// The same for what is the image's own, without its archive: for hosts that check many images of one.
+    pub fn check_own(&mut self, image: ImageId) -> Result<CheckView, WorkbenchError> {
         let image = self.state.image(image)?.clone();
         let mut view = CheckView {
             findings: self.document_findings(&image),
@@ -170,34 +186,24 @@ impl Workbench {
             size: blob.size,
             notes: Vec::new(),
         });
+        let damage = layer.layer.as_read().and_then(|read| read.damage.as_ref());
         LayerInput {
             tar: tar_of(&layer.layer),
+            // Damage of the tar itself is found in it.
+            is_cut: damage
+                .is_some_and(|damage| !matches!(damage, ReadError::Tar(_) | ReadError::TooMany { .. })),
             packed: came.or(ours),
         }
     }
 
-    /// What is wrong with an opened image's documents, and between them and the layers.
+    /// What is wrong with an opened image's own documents, and between them and the layers.
     fn document_findings(&self, image: &ImageState) -> Vec<CheckFinding> {
         let Some(opened) = &image.opened else {
             return Vec::new();
         };
         let (catalog, entry) = (&opened.catalog, opened.entry());
-        let mut own: BTreeSet<NodeId> = entry.manifest.into_iter().chain(entry.config).collect();
-        own.extend(entry.layers.iter().map(|layer| layer.node));
-        let others = catalog
-            .images
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| *number != opened.number);
-        let others = others.flat_map(|(_, other)| {
-            let layers = other.layers.iter().map(|layer| layer.node);
-            other.manifest.into_iter().chain(other.config).chain(layers)
-        });
-        let others: BTreeSet<NodeId> = others.filter(|node| !own.contains(node)).collect();
-        let problems = catalog.problems.iter();
-        let problems =
-            problems.filter(|problem| problem.place.node.is_none_or(|node| !others.contains(&node)));
-        let mut findings: Vec<_> = problems
+        let mut findings: Vec<_> = catalog
+            .problems_in(entry)
             .map(|problem| document_finding(image, problem, None))
             .collect();
         for layer in &image.layers {

@@ -22,6 +22,8 @@ mod schema;
 pub mod verify;
 mod walk;
 
+use std::collections::BTreeSet;
+
 use crate::compress::inflate::Packing;
 use crate::content::Content;
 use crate::digest::Digest;
@@ -271,6 +273,14 @@ pub struct ImageEntry {
     pub docker: Option<usize>,
 }
 
+impl ImageEntry {
+    /// Its manifest, its configuration and its layers.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        let layers = self.layers.iter().map(|layer| layer.node);
+        self.manifest.into_iter().chain(self.config).chain(layers)
+    }
+}
+
 /// A layer of an image.
 #[derive(Debug, Clone)]
 pub struct LayerEntry {
@@ -344,6 +354,19 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// What is wrong with the archive and with documents that are no image's own.
+    pub fn shared_problems(&self) -> impl Iterator<Item = &Problem> {
+        let own: BTreeSet<NodeId> = self.images.iter().flat_map(ImageEntry::nodes).collect();
+        let problems = self.problems.iter();
+        problems.filter(move |problem| problem.place.node.is_none_or(|node| !own.contains(&node)))
+    }
+
+    /// What is wrong with an image's own documents and blobs.
+    pub fn problems_in(&self, image: &ImageEntry) -> impl Iterator<Item = &Problem> {
+        let own: BTreeSet<NodeId> = image.nodes().collect();
+        own.into_iter().flat_map(|node| self.problems_of(node))
+    }
+
     /// A node.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
@@ -376,8 +399,11 @@ impl Catalog {
 
     /// The problems whose place is in a node.
     pub fn problems_of(&self, node: NodeId) -> impl Iterator<Item = &Problem> {
-        let problems = self.problems.iter();
-        problems.filter(move |problem| problem.place.node == Some(node))
+        let begin = self
+            .problems
+            .partition_point(|other| other.place.node < Some(node));
+        let problems = self.problems[begin..].iter();
+        problems.take_while(move |other| other.place.node == Some(node))
     }
 }
 

@@ -129,6 +129,7 @@ fn the_archive() {
     let long = "x/".repeat(60);
     let mut bytes = image.tar();
     bytes.truncate(bytes.len() - 1024);
+    expect(&open(bytes.clone()).unwrap(), &[("archive_no_end", "")]);
     let damaged = tar(&[(&long[..98], b'0', b"")]);
     bytes.extend_from_slice(&damaged[..100]);
     expect(&open(bytes).unwrap(), &[("archive_damaged", "")]);

@@ -214,7 +214,11 @@ impl Walk {
             _ => self.catalog.more_problems += more,
         }
         for fault in faults {
-            self.problem(fault, Place::default());
+            let place = Place {
+                offset: fault.offset(),
+                ..Place::default()
+            };
+            self.problem(fault, place);
         }
         if !self.catalog.directory.is_empty() {
             let directory = self.catalog.directory.clone();

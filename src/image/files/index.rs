@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ENTRY_LIMIT, Fault, Files, What, clean};
 use crate::compress::inflate::{Inflate, InflateError, Packing, limit_for};
 use crate::content::{Content, ContentError, Scratch, ScratchSpace};
-use crate::tar::{Entries, ReadType, TarError};
+use crate::tar::{Ending, Entries, ReadType, TarError};
 
 /// Why there are no files at all.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +200,15 @@ impl Reader {
             return Ok(false);
         }
         let entry = match self.entries.next() {
-            None => return Ok(false),
+            None => {
+                if let Ok(Some(Ending {
+                    offset, marker: 0, ..
+                })) = self.entries.ending()
+                {
+                    self.damage.get_or_insert(Fault::NoEnd { offset });
+                }
+                return Ok(false);
+            }
             Some(Ok(entry)) => entry,
             Some(Err(TarError::Content(error))) => return Err(error.into()),
             Some(Err(error @ TarError::NotTar { .. })) => return Err(error.into()),

@@ -42,6 +42,11 @@ pub enum Fault {
         /// What is wrong, with the place.
         reason: String,
     },
+    /// Nothing is wrong in it, but the zeros that should end it are not there, so that more may be missing.
+    NoEnd {
+        /// Where they should be.
+        offset: u64,
+    },
     /// It has more files than are kept.
     Files {
         /// How many entries were seen when it was one too many.
@@ -59,6 +64,18 @@ pub enum Fault {
         /// Its length in bytes.
         length: usize,
     },
+}
+
+impl Fault {
+    /// Where it is in the tar, if it is at one place.
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Damaged { offset, .. } | Self::NoEnd { offset } | Self::Entries { offset } => Some(*offset),
+            Self::Duplicate { last, .. } => *last,
+            Self::LongPath { offset, .. } => *offset,
+            Self::Files { .. } => None,
+        }
+    }
 }
 
 /// A file's place.

@@ -179,6 +179,21 @@ pub enum Why {
     },
 }
 
+impl Why {
+    /// Whether it is no fault of the layer's, and nothing that the reader would stop at: we do.
+    pub fn is_limit(&self) -> bool {
+        match self {
+            Self::Tar(error) => error.is_limit(),
+            Self::Go(error) => matches!(
+                error,
+                GoError::TooManyPieces | GoError::TooLarge | GoError::Content(_)
+            ),
+            Self::Limit { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<Unresolved> for Why {
     fn from(error: Unresolved) -> Self {
         match error {

@@ -16,6 +16,7 @@ pub(super) fn archive_facts(fault: &Fault) -> Facts {
             "POSIX, pax; who unpacks an archive takes the last, who searches it may take the first",
         ),
         Fault::Damaged { .. } => ("archive_damaged", Error, "POSIX, pax; RFC 1952; RFC 8878"),
+        Fault::NoEnd { .. } => ("archive_no_end", Warning, "POSIX, pax, ustar Interchange Format"),
         Fault::Files { .. } => ("archive_too_many_files", Warning, LIMIT),
         Fault::Entries { .. } => ("archive_too_many_entries", Error, LIMIT),
         Fault::LongPath { .. } => ("archive_long_path", Warning, "Linux, PATH_MAX"),
@@ -32,6 +33,10 @@ pub(super) fn archive_sentence(fault: &Fault) -> String {
             format!(
                 "The archive cannot be read to its end; what stands before the damage is shown: {reason}."
             )
+        }
+        Fault::NoEnd { .. } => {
+            "The archive ends without the two blocks of zeros that should end it: its end may have been cut off."
+                .to_owned()
         }
         Fault::Files { .. } => {
             format!("The archive has more than {FILE_LIMIT} files; the rest are not listed.")

@@ -27,7 +27,7 @@ fn kinds() -> Vec<ProblemKind> {
         name: text(),
         first: 0,
     };
-    let archive: [ProblemKind; 5] = [
+    let archive: [ProblemKind; 6] = [
         Fault::Damaged {
             offset: 1,
             reason: text(),
@@ -39,6 +39,7 @@ fn kinds() -> Vec<ProblemKind> {
             last: None,
         }
         .into(),
+        Fault::NoEnd { offset: 1 }.into(),
         Fault::Files { entries: 1 }.into(),
         Fault::Entries { offset: 1 }.into(),
         Fault::LongPath {
