@@ -33,7 +33,7 @@ pub struct ImageArgs {
 #[derive(Args, Debug, Clone, Default)]
 pub struct ChoiceArgs {
     /// Which of several images: its name, its digest, or its number, from 1 on
-    #[arg(long, value_name = "NAME|N")]
+    #[arg(long, value_name = "NAME|DIGEST|N")]
     pub image: Option<String>,
     /// Which of several images: the one for this platform
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
@@ -47,10 +47,12 @@ pub fn open(path: &Path) -> Result<Catalog, Failure> {
         true => OpenJob::files(read_files(path).map_err(|error| fail(&error))?),
         false => {
             let content = match path.as_os_str() == "-" {
-                true => standard_input(),
-                false => file(path),
+                true => standard_input().map_err(|error| fail(&error)),
+                false => FileSource::open(path)
+                    .map(|source| Content::whole(Arc::new(source)))
+                    .map_err(|error| fail(&error)),
             };
-            OpenJob::archive(&content.map_err(|error| fail(&error))?, &TemporaryFiles)
+            OpenJob::archive(&content?, &TemporaryFiles)
         }
     };
     job.and_then(run).map_err(|error| fail(&error))
@@ -64,16 +66,6 @@ fn run(mut job: OpenJob) -> Result<Catalog, OpenError> {
             Opening::Done(catalog) => return Ok(*catalog),
         }
     }
-}
-
-fn file(path: &Path) -> Result<Content, ContentError> {
-    let source = FileSource::open(path).map_err(|error| ContentError::Read {
-        name: path.display().to_string(),
-        offset: 0,
-        length: 0,
-        reason: error.to_string(),
-    })?;
-    Ok(Content::whole(Arc::new(source)))
 }
 
 /// All of standard input, kept in scratch: an archive has to be read out of order.
@@ -133,7 +125,9 @@ impl ChoiceArgs {
     pub fn one(&self, catalog: &Catalog) -> Result<usize, Failure> {
         match self.all(catalog)?[..] {
             [one] => Ok(one),
-            [] => Err(Failure::Work("it holds no image".to_owned())),
+            [] => Err(Failure::Work(
+                "there is no image in it (`handroll check` tells what there is instead)".to_owned(),
+            )),
             _ => Err(Failure::Usage(format!(
                 "choose an image with --image or --platform; {}",
                 list(catalog)

@@ -25,6 +25,11 @@ impl Progress {
         }
     }
 
+    /// Whether what is said now will be shown, for those to whom it is dear to know.
+    pub fn is_due(&self) -> bool {
+        self.next.is_some_and(|next| next <= Instant::now())
+    }
+
     /// Says what is done, and how much of it: `done` of `total` bytes.
     pub fn show(&mut self, what: &str, done: u64, total: u64) {
         let now = Instant::now();

@@ -56,6 +56,9 @@ pub fn settle<T>(
 pub fn run(workbench: &mut Workbench, step: impl Fn(&mut Workbench, u64) -> bool) {
     let mut progress = Progress::new();
     while step(workbench, STEP) {
+        if !progress.is_due() {
+            continue;
+        }
         let mut states = workbench
             .state()
             .layers()

@@ -213,7 +213,7 @@ impl Workbench {
                 continue;
             };
             if let Some(facts) = self.facts(layer) {
-                let found = verify::layer(catalog, entry.layers[came.layer].node, &facts);
+                let found = verify::layer_of(catalog, entry, came.layer, &facts);
                 findings.extend(
                     found
                         .iter()
