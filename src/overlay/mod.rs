@@ -2,6 +2,7 @@
 
 mod listing;
 mod merge;
+pub mod mount;
 #[cfg(test)]
 pub(crate) mod naive;
 mod root;

@@ -15,6 +15,16 @@ pub struct Ino(pub(super) u64);
 impl Ino {
     /// The root directory of every tree.
     pub const ROOT: Self = Self(0);
+
+    /// The number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The inode of a number that came from [`Ino::number`].
+    pub(crate) fn of(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 /// Extended attributes: names to values, both bytes, in the order of the names.

@@ -1,0 +1,130 @@
+//! open(2), and what is done with the file before it is closed (fs/overlayfs/file.c).
+
+use super::call::{Io, OpenFlags};
+use super::create::Newcomer;
+use super::data::Data;
+use super::event::Rule;
+use super::lookup::Dentry;
+use super::op::{Done, Op, chain_path};
+use super::upper::UpperKind;
+use super::walk::Last;
+use super::{FileType, Reply};
+use crate::content::Content;
+use crate::tree::Node;
+
+impl Op<'_> {
+    pub fn open(&mut self, path: &[u8], flags: OpenFlags, mode: u16, io: Io) -> Done<Reply> {
+        if !flags.create {
+            let chain = self.find(path, !flags.nofollow)?;
+            return self.open_existing(chain, flags, io);
+        }
+        if flags.directory {
+            return self.fail(Rule::ErrnoOpenFlags, path);
+        }
+        let follow = !flags.nofollow && !flags.exclusive;
+        let (place, found) = self.find_or_place(path, follow)?;
+        let Last::Name(name) = &place.last else {
+            return self.fail(Rule::ErrnoIsDirectory, path);
+        };
+        if place.has_slash {
+            return self.fail(Rule::ErrnoIsDirectory, path);
+        }
+        let dentry = found.expect("a name was looked up");
+        let full = self.path_of(&place.parents, name);
+        if dentry.exists() {
+            if flags.exclusive {
+                return self.fail(Rule::ErrnoExists, &full);
+            }
+            if self.dentry_type(&dentry) == Some(FileType::Directory) {
+                return self.fail(Rule::ErrnoIsDirectory, &full);
+            }
+            let mut chain = place.parents;
+            chain.push(dentry);
+            return self.open_existing(chain, flags, io);
+        }
+        self.want_write(&full)?;
+        let newcomer = Newcomer::Fresh(
+            UpperKind::File(Data::default()),
+            mode & 0o7777 & !self.caller.umask,
+        );
+        let number = self.make(place.parents, &dentry, newcomer)?;
+        Ok(self.transfer(Some(number), None, full, flags, io))
+    }
+
+    fn open_existing(&mut self, mut chain: Vec<Dentry>, flags: OpenFlags, io: Io) -> Done<Reply> {
+        let path = chain_path(&chain);
+        let last = chain.last().expect("the root is there");
+        let file_type = self.dentry_type(last);
+        let is_path_only = !flags.read && !flags.write;
+        let changes = flags.write || flags.truncate;
+        match file_type {
+            Some(FileType::Symlink) if !is_path_only => return self.fail(Rule::ErrnoLoop, &path),
+            Some(FileType::Directory) if changes => return self.fail(Rule::ErrnoIsDirectory, &path),
+            Some(FileType::Directory) => return Ok(Reply::Done),
+            Some(_) if flags.directory => return self.fail(Rule::ErrnoNotDirectory, &path),
+            _ if is_path_only => return Ok(Reply::Done),
+            Some(FileType::File) => {}
+            _ => return self.fail(Rule::ErrnoOpenSpecial, &path),
+        }
+        if changes {
+            self.want_write(&path)?;
+            self.copy_up_with(&mut chain, !flags.truncate);
+        }
+        let last = chain.last().expect("the root is there");
+        let lower = last.lower.first().copied();
+        if let (true, Some(number)) = (flags.truncate, last.upper) {
+            self.resize(number, 0);
+            let now = self.caller.now;
+            self.upper().change(number, |inode| {
+                (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
+            });
+        }
+        let content = match last.upper {
+            Some(_) => None,
+            None => lower.and_then(
+                |real| match &self.fs.lowers[real.layer - 1].inode(real.number).node {
+                    Node::File(content) => Some(content.clone()),
+                    _ => None,
+                },
+            ),
+        };
+        Ok(self.transfer(last.upper, content, path, flags, io))
+    }
+
+    /// Reads or writes what was opened: an inode of the upper, or the content of a lower file.
+    fn transfer(
+        &mut self,
+        number: Option<u64>,
+        lower: Option<Content>,
+        path: Vec<u8>,
+        flags: OpenFlags,
+        io: Io,
+    ) -> Reply {
+        match (io, number) {
+            (Io::Read, None) => Reply::Content(lower.unwrap_or_else(|| Content::inline(*b""))),
+            (Io::Read, Some(number)) => match &self.fs.upper().inode(number).kind {
+                UpperKind::File(data) => Reply::Content(data.content()),
+                _ => Reply::Done,
+            },
+            (Io::Write(offset, bytes), Some(number)) if flags.write && !bytes.is_empty() => {
+                self.write(number, offset, bytes, path, flags.append);
+                Reply::Done
+            }
+            _ => Reply::Done,
+        }
+    }
+
+    fn write(&mut self, number: u64, offset: u64, bytes: Content, path: Vec<u8>, append: bool) {
+        let now = self.caller.now;
+        let length = bytes.len();
+        self.upper().change(number, |inode| {
+            if let UpperKind::File(data) = &mut inode.kind {
+                let offset = if append { data.len() } else { offset };
+                data.write(offset, bytes);
+            }
+            (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
+        });
+        self.drop_capability(number);
+        self.event(Rule::UpperWrite, path).bytes = Some(length);
+    }
+}

@@ -1,0 +1,145 @@
+//! Calls on extended attributes (fs/overlayfs/xattrs.c).
+
+use super::call::SetXattr;
+use super::event::Rule;
+use super::lookup::Dentry;
+use super::op::{Done, Op, chain_path, upper_of};
+use super::{FileType, Reply};
+
+/// XATTR_NAME_MAX and XATTR_SIZE_MAX.
+const NAME_LIMIT: usize = 255;
+const VALUE_LIMIT: usize = 65_536;
+
+/// What may be done with a name.
+enum Access {
+    Allowed,
+    /// No file system below knows such names.
+    Unsupported,
+}
+
+impl Op<'_> {
+    pub fn setxattr(
+        &mut self,
+        path: &[u8],
+        name: &[u8],
+        value: &[u8],
+        how: SetXattr,
+        follow: bool,
+    ) -> Done<Reply> {
+        self.check_name(path, name)?;
+        if value.len() > VALUE_LIMIT {
+            return self.fail(Rule::ErrnoXattrTooLarge, path);
+        }
+        let mut chain = self.find(path, follow)?;
+        self.want_write(path)?;
+        let access = self.access(&chain, name, true)?;
+        self.copy_up(&mut chain);
+        let number = upper_of(&chain);
+        let full = chain_path(&chain);
+        let kept = self.fs.marks().escape(name);
+        if matches!(access, Access::Unsupported) {
+            return self.fail(Rule::ErrnoXattrUnsupported, &full);
+        }
+        let exists = self.fs.upper().xattr(number, &kept).is_some();
+        match how {
+            SetXattr::Create if exists => return self.fail(Rule::ErrnoXattrExists, &full),
+            SetXattr::Replace if !exists => return self.fail(Rule::ErrnoXattrMissing, &full),
+            _ => {}
+        }
+        if kept != name {
+            self.event(Rule::XattrEscaped, full.clone()).text = kept.clone();
+        }
+        self.upper().set_xattr(number, &kept, Some(value));
+        self.changed(number);
+        self.event(Rule::UpperAttributes, full);
+        Ok(Reply::Done)
+    }
+
+    pub fn removexattr(&mut self, path: &[u8], name: &[u8], follow: bool) -> Done<Reply> {
+        self.check_name(path, name)?;
+        let mut chain = self.find(path, follow)?;
+        self.want_write(path)?;
+        let access = self.access(&chain, name, true)?;
+        let full = chain_path(&chain);
+        let last = chain.last().expect("the root is there");
+        if matches!(access, Access::Unsupported) {
+            // Asked of a lower file, it is refused before anything is copied.
+            if last.upper.is_none() {
+                return self.fail(Rule::ErrnoXattrUnsupported, &full);
+            }
+            return self.fail(Rule::ErrnoXattrUnsupported, &full);
+        }
+        let kept = self.fs.marks().escape(name);
+        if self.value(last, &kept).is_none() {
+            return self.fail(Rule::ErrnoXattrMissing, &full);
+        }
+        self.copy_up(&mut chain);
+        let number = upper_of(&chain);
+        self.upper().set_xattr(number, &kept, None);
+        self.changed(number);
+        self.event(Rule::UpperAttributes, full);
+        Ok(Reply::Done)
+    }
+
+    pub fn getxattr(&mut self, path: &[u8], name: &[u8], follow: bool) -> Done<Reply> {
+        self.check_name(path, name)?;
+        let chain = self.find(path, follow)?;
+        let full = chain_path(&chain);
+        if matches!(self.access(&chain, name, false)?, Access::Unsupported) {
+            return self.fail(Rule::ErrnoXattrUnsupported, &full);
+        }
+        let kept = self.fs.marks().escape(name);
+        let last = chain.last().expect("the root is there");
+        match self.value(last, &kept) {
+            Some(value) => Ok(Reply::Bytes(value)),
+            None => self.fail(Rule::ErrnoXattrMissing, &full),
+        }
+    }
+
+    pub fn listxattr(&mut self, path: &[u8], follow: bool) -> Done<Reply> {
+        let chain = self.find(path, follow)?;
+        let real = chain.last().and_then(Dentry::real).expect("it exists");
+        let attributes = self.fs.attributes(real);
+        let marks = self.fs.marks();
+        let is_seen = |name: &Vec<u8>| !(self.fs.options.user_namespace && name.starts_with(b"trusted."));
+        let names = attributes.xattrs.keys().filter_map(|name| marks.unescape(name));
+        Ok(Reply::Names(names.filter(is_seen).map(Into::into).collect()))
+    }
+
+    fn value(&self, dentry: &Dentry, kept: &[u8]) -> Option<Vec<u8>> {
+        let attributes = self.fs.attributes(dentry.real()?);
+        attributes.xattrs.get(kept).cloned()
+    }
+
+    fn check_name(&self, path: &[u8], name: &[u8]) -> Done<()> {
+        match name.len() {
+            1..=NAME_LIMIT => Ok(()),
+            _ => self.fail(Rule::ErrnoXattrName, path),
+        }
+    }
+
+    /// Whether names of this kind may be set or read there (xattr(7), `xattr_permission`).
+    fn access(&self, chain: &[Dentry], name: &[u8], is_write: bool) -> Done<Access> {
+        let path = chain_path(chain);
+        let last = chain.last().expect("the root is there");
+        let file_type = self.dentry_type(last);
+        let class = name.split(|&byte| byte == b'.').next().unwrap_or_default();
+        let has_rest = name.len() > class.len() + 1;
+        let is_plain = matches!(file_type, Some(FileType::File | FileType::Directory));
+        match class {
+            b"trusted" if self.fs.options.user_namespace => match is_write {
+                true => self.fail(Rule::ErrnoXattrTrusted, &path),
+                false => self.fail(Rule::ErrnoXattrMissing, &path),
+            },
+            b"user" if name.len() > class.len() && !is_plain => match is_write {
+                true => self.fail(Rule::ErrnoXattrUserOnSpecial, &path),
+                false => self.fail(Rule::ErrnoXattrMissing, &path),
+            },
+            b"user" | b"trusted" | b"security" if has_rest => Ok(Access::Allowed),
+            b"user" | b"trusted" | b"security" if name.len() > class.len() => {
+                self.fail(Rule::ErrnoXattrNoName, &path)
+            }
+            _ => Ok(Access::Unsupported),
+        }
+    }
+}
