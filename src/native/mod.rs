@@ -4,6 +4,7 @@
 mod command;
 mod disk;
 mod file;
+mod kernel;
 mod layer_root;
 mod left_out;
 mod listing;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use command::run_to_end;
 pub use disk::{DiskError, DiskOptions, DiskTree, Owner, Times, read_dir};
 pub use file::FileSource;
+pub use kernel::{Kernel, KernelError};
 pub use layer_root::{LeftOut, Powers};
 pub use listing::read_files;
 pub use namespace::{NamespaceError, UserNamespace, enter_user_namespace, may_mount, unshare_mounts};

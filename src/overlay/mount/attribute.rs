@@ -83,23 +83,28 @@ impl Op<'_> {
     /// Sets the length of a file in the upper.
     pub fn resize(&mut self, number: u64, length: u64) {
         let now = self.caller.now;
-        let mut bytes = None;
         self.upper().change(number, |inode| {
             if let UpperKind::File(data) = &mut inode.kind
                 && data.len() != length
             {
                 data.truncate(length);
-                bytes = Some(length);
                 (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
             }
         });
-        if bytes.is_some() {
-            self.drop_capability(number);
-        }
+        self.drop_rights(number);
     }
 
-    /// A changed content takes a program's capabilities away.
-    pub fn drop_capability(&mut self, number: u64) {
+    /// A changed content takes rights away from a program; root keeps set-uid (CAP_FSETID), but not the root of
+    /// a user namespace.
+    pub fn drop_rights(&mut self, number: u64) {
+        if self.fs.options.user_namespace {
+            self.upper()
+                .change(number, |inode| drop_privileges(&mut inode.attributes));
+        }
+        self.drop_capability(number);
+    }
+
+    fn drop_capability(&mut self, number: u64) {
         const CAPABILITY: &[u8] = b"security.capability";
         if self.fs.upper().xattr(number, CAPABILITY).is_some() {
             self.upper().set_xattr(number, CAPABILITY, None);

@@ -1,77 +1,68 @@
-//! The errors of system calls, as overlayfs and the layer above it (VFS) give them.
+//! The errors of system calls, by the numbers that Linux has for them on x86-64 and arm64.
 
-/// An error number of Linux.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "errno(3) names them")]
-pub enum Errno {
-    EPERM,
-    ENOENT,
-    ENXIO,
-    E2BIG,
-    EACCES,
-    EBUSY,
-    EEXIST,
-    EXDEV,
-    ENOTDIR,
-    EISDIR,
-    EINVAL,
-    EFBIG,
-    EROFS,
-    ERANGE,
-    ENAMETOOLONG,
-    ENOTEMPTY,
-    ELOOP,
-    ENODATA,
-    EIO,
-    EOPNOTSUPP,
+/// An error number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Errno(pub i32);
+
+macro_rules! errnos {
+    ($($name:ident $number:literal $text:literal;)*) => {
+        #[allow(missing_docs, reason = "errno(3) names them")]
+        impl Errno {
+            $(pub const $name: Self = Self($number);)*
+
+            const TABLE: &[(Self, &'static str, &'static str)] = &[$((Self::$name, stringify!($name), $text),)*];
+        }
+    };
+}
+
+errnos! {
+    EPERM 1 "Operation not permitted";
+    ENOENT 2 "No such file or directory";
+    EIO 5 "Input/output error";
+    ENXIO 6 "No such device or address";
+    E2BIG 7 "Argument list too long";
+    EACCES 13 "Permission denied";
+    EBUSY 16 "Device or resource busy";
+    EEXIST 17 "File exists";
+    EXDEV 18 "Invalid cross-device link";
+    ENODEV 19 "No such device";
+    ENOTDIR 20 "Not a directory";
+    EISDIR 21 "Is a directory";
+    EINVAL 22 "Invalid argument";
+    EFBIG 27 "File too large";
+    ENOSPC 28 "No space left on device";
+    EROFS 30 "Read-only file system";
+    EMLINK 31 "Too many links";
+    ERANGE 34 "Numerical result out of range";
+    ENAMETOOLONG 36 "File name too long";
+    ENOTEMPTY 39 "Directory not empty";
+    ELOOP 40 "Too many levels of symbolic links";
+    ENODATA 61 "No data available";
+    EOPNOTSUPP 95 "Operation not supported";
+    ESTALE 116 "Stale file handle";
 }
 
 impl Errno {
-    const TABLE: [(Self, i32, &'static str, &'static str); 20] = [
-        (Self::EPERM, 1, "EPERM", "Operation not permitted"),
-        (Self::ENOENT, 2, "ENOENT", "No such file or directory"),
-        (Self::ENXIO, 6, "ENXIO", "No such device or address"),
-        (Self::E2BIG, 7, "E2BIG", "Argument list too long"),
-        (Self::EACCES, 13, "EACCES", "Permission denied"),
-        (Self::EBUSY, 16, "EBUSY", "Device or resource busy"),
-        (Self::EEXIST, 17, "EEXIST", "File exists"),
-        (Self::EXDEV, 18, "EXDEV", "Invalid cross-device link"),
-        (Self::ENOTDIR, 20, "ENOTDIR", "Not a directory"),
-        (Self::EISDIR, 21, "EISDIR", "Is a directory"),
-        (Self::EINVAL, 22, "EINVAL", "Invalid argument"),
-        (Self::EFBIG, 27, "EFBIG", "File too large"),
-        (Self::EROFS, 30, "EROFS", "Read-only file system"),
-        (Self::ERANGE, 34, "ERANGE", "Numerical result out of range"),
-        (Self::ENAMETOOLONG, 36, "ENAMETOOLONG", "File name too long"),
-        (Self::ENOTEMPTY, 39, "ENOTEMPTY", "Directory not empty"),
-        (Self::ELOOP, 40, "ELOOP", "Too many levels of symbolic links"),
-        (Self::ENODATA, 61, "ENODATA", "No data available"),
-        (Self::EIO, 5, "EIO", "Input/output error"),
-        (Self::EOPNOTSUPP, 95, "EOPNOTSUPP", "Operation not supported"),
-    ];
-
-    fn row(self) -> &'static (Self, i32, &'static str, &'static str) {
-        &Self::TABLE[self as usize]
+    fn row(self) -> Option<&'static (Self, &'static str, &'static str)> {
+        Self::TABLE.iter().find(|row| row.0 == self)
     }
 
-    /// Its number on x86-64 and arm64.
-    pub fn number(self) -> i32 {
-        self.row().1
-    }
-
-    /// Its symbol, as `ENOENT`.
-    pub fn name(self) -> &'static str {
-        self.row().2
+    /// Its symbol, as `ENOENT`; `errno 38` of one that no call of ours gives.
+    pub fn name(self) -> String {
+        self.row()
+            .map_or_else(|| format!("errno {}", self.0), |row| row.1.to_owned())
     }
 
     /// What strerror(3) says of it, and so what every tool prints.
-    pub fn text(self) -> &'static str {
-        self.row().3
+    pub fn text(self) -> String {
+        self.row()
+            .map_or_else(|| format!("Error {}", self.0), |row| row.2.to_owned())
     }
+}
 
-    /// The error of that number, if the simulator knows it.
-    pub fn of(number: i32) -> Option<Self> {
-        Self::TABLE.iter().find(|row| row.1 == number).map(|row| row.0)
+impl std::fmt::Debug for Errno {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name())
     }
 }
 
@@ -80,11 +71,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_in_order() {
-        for row in Errno::TABLE {
-            assert_eq!((row.0.name(), Errno::of(row.1)), (row.2, Some(row.0)));
-            let system = std::io::Error::from_raw_os_error(row.1).to_string();
-            assert!(system.starts_with(row.3), "{system}");
+    fn texts_are_those_of_the_system() {
+        for (errno, _, text) in Errno::TABLE {
+            let system = std::io::Error::from_raw_os_error(errno.0).to_string();
+            assert_eq!(system, format!("{text} (os error {})", errno.0));
         }
     }
 }

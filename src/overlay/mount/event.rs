@@ -173,6 +173,7 @@ rules! {
     ErrnoRenameIntoItself "errno.rename_into_itself" EINVAL: "{path}: a directory cannot be moved into itself.", "rename(2)";
     ErrnoRenameLowerDirectory "errno.rename_lower_directory" EXDEV: "{path}: a layer below has this directory, and without redirect_dir=on overlayfs does not move it; mv(1) copies it instead.", "overlayfs.rst, renaming directories";
     ErrnoRenameWithoutXattrs "errno.rename_without_xattrs" EXDEV: "{path}: the directory cannot be marked without xattrs, so it is not moved.", "ovl_set_opaque_xerr";
+    ErrnoRenameStale "errno.rename_stale" ESTALE: "{path}: both names are one file of the upper directory, but overlayfs remembers of one only that it was copied up, takes them for two, and gives up.", "ovl_rename";
     ErrnoRedirectTooLong "errno.redirect_too_long" EXDEV: "{path}: its redirect would have more than 255 bytes, so it is not moved.", "ovl_get_redirect";
     ErrnoRedirectNotFollowed "errno.redirect_not_followed" EPERM: "{path}: the directory was moved by a mount with redirect_dir=on, and this mount does not follow redirects.", "overlayfs.rst, redirect_dir";
     ErrnoRedirectInvalid "errno.redirect_invalid" EINVAL: "{path}: its redirect is neither a name nor a path.", "ovl_get_redirect_xattr";
@@ -182,6 +183,7 @@ rules! {
     ErrnoNotAFile "errno.not_a_file" EINVAL: "{path} is no regular file, so it has no length to set.", "truncate(2)";
     ErrnoNotALink "errno.not_a_link" EINVAL: "{path} is no symbolic link.", "readlink(2)";
     ErrnoOpenFlags "errno.open_flags" EINVAL: "{path}: O_CREAT makes files, O_DIRECTORY wants a directory.", "open(2)";
+    ErrnoStickyLink "errno.sticky_link" EACCES: "{path}: somebody else's link in a directory where all may write is not opened to make a file.", "proc_sys_fs(5), protected_symlinks";
     ErrnoOpenSpecial "errno.open_special" ENXIO: "{path}: what opening a device, a pipe or a socket does is not the file system's affair, and not simulated.", "open(2)";
     ErrnoXattrName "errno.xattr_name" ERANGE: "{path}: the name of an attribute has 1 to 255 bytes.", "xattr(7)";
     ErrnoXattrNoName "errno.xattr_no_name" EINVAL: "{path}: nothing follows the attribute's class.", "xattr(7)";

@@ -30,8 +30,6 @@ pub(super) struct Dentry {
     pub has_whiteouts: bool,
     /// A directory in which whiteouts by xattr count as such when it is listed.
     pub has_xwhiteouts: bool,
-    /// Whether `upper` lacks a note of what it was copied from, which looking it up adds.
-    pub lacks_origin: bool,
 }
 
 impl Dentry {
@@ -72,6 +70,7 @@ struct Search {
     xwhiteouts: bool,
     /// The layers whose directories were found to hold whiteouts by xattr.
     xwhiteout_layers: Vec<usize>,
+    lacks_origin: Option<(u64, Real)>,
     steps: Vec<Step>,
 }
 
@@ -80,6 +79,8 @@ pub(super) struct Looked {
     pub dentry: Result<Dentry, Rule>,
     pub steps: Vec<Step>,
     pub xwhiteout_layers: Vec<usize>,
+    /// A directory of the upper without a note of what it merges with, and what that is: the kernel adds it.
+    pub lacks_origin: Option<(u64, Real)>,
 }
 
 impl Overlay {
@@ -95,7 +96,6 @@ impl Overlay {
             has_whiteouts: self.upper.is_some() || self.lowers.len() > 1,
             has_xwhiteouts: (1..=self.lowers.len())
                 .any(|layer| self.lowers[layer - 1].opaque(0, self.marks()) == Some(b'x')),
-            lacks_origin: false,
         }
     }
 
@@ -111,6 +111,7 @@ impl Overlay {
             metacopy: false,
             xwhiteouts: false,
             xwhiteout_layers: Vec::new(),
+            lacks_origin: None,
             steps: Vec::new(),
         };
         let dentry = self.search(parent, name, &mut search);
@@ -118,6 +119,7 @@ impl Overlay {
             dentry,
             steps: search.steps,
             xwhiteout_layers: search.xwhiteout_layers,
+            lacks_origin: search.lacks_origin,
         }
     }
 
@@ -130,7 +132,6 @@ impl Overlay {
             redirect: None,
             has_whiteouts: false,
             has_xwhiteouts: false,
-            lacks_origin: false,
         };
         let follows = self.options.redirect.follows();
         let whole: Vec<Real> = (1..=self.lowers.len())
@@ -152,7 +153,7 @@ impl Overlay {
                 stack = &whole;
             }
             if let (Some(upper), false) = (dentry.upper, search.is_directory) {
-                dentry.lower.extend(self.origin_of(upper));
+                dentry.lower.extend(self.origin_of(upper, parent, name));
                 is_metacopy = search.metacopy;
             }
         }
@@ -165,6 +166,9 @@ impl Overlay {
                 false => position == stack.len() - 1,
             };
             position += 1;
+            if search.redirect.is_some() && !follows {
+                return Err(Rule::ErrnoRedirectNotFollowed);
+            }
             let Some(found) = self.look_in_layer(lower, search)? else {
                 continue;
             };
@@ -173,7 +177,9 @@ impl Overlay {
             }
             if has_upper_directory && dentry.lower.is_empty() {
                 let upper = dentry.upper.expect("it has one");
-                dentry.lacks_origin = self.upper_mark(upper, b"origin").is_none();
+                if self.upper_mark(upper, b"origin").is_none() {
+                    search.lacks_origin = Some((upper, found));
+                }
             }
             dentry.lower.push(found);
             if search.stop {
@@ -202,8 +208,9 @@ impl Overlay {
     }
 
     /// What a copied-up non-directory was copied from, as far as the kernel can tell (`ovl_check_origin`).
-    pub(super) fn origin_of(&self, upper: u64) -> Option<Real> {
-        if let Some(origin) = self.origins.get(&upper) {
+    pub(super) fn origin_of(&self, upper: u64, parent: &Dentry, name: &FileName) -> Option<Real> {
+        let directory = parent.upper.expect("it is in the upper");
+        if let Some(origin) = self.origins.get(&(directory, name.clone())) {
             return Some(*origin);
         }
         let origin = super::origin::decode(self.upper_mark(upper, b"origin")?)?;

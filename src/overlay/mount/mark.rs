@@ -1,5 +1,6 @@
 //! The marks that overlayfs keeps in extended attributes, under one of two prefixes.
 
+use super::Options;
 use crate::tree::Metadata;
 
 /// Which extended attributes are overlayfs' own: `trusted.overlay.*`, or with `userxattr` `user.overlay.*`.
@@ -9,6 +10,13 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// Those of a mount with these options.
+    pub fn of(options: Options) -> Self {
+        Self {
+            user: options.userxattr,
+        }
+    }
+
     /// What their names begin with.
     pub fn prefix(self) -> &'static [u8] {
         match self.user {

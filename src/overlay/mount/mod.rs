@@ -7,6 +7,7 @@
 
 mod attribute;
 mod call;
+mod convert;
 mod copy_up;
 mod create;
 mod data;
@@ -22,6 +23,8 @@ mod origin;
 mod readdir;
 mod remove;
 mod rename;
+mod row;
+mod system;
 mod upper;
 mod walk;
 mod xattr;
@@ -42,6 +45,8 @@ pub use lower::Lower;
 pub use mark::Marks;
 use op::Op;
 pub use options::{OptionError, Options, Redirect};
+pub use row::{Detail, Row};
+pub use system::{System, walk};
 pub use upper::{Attributes, FileName, Slot, Upper, UpperInode, UpperKind};
 
 use crate::tree::Time;
@@ -55,8 +60,9 @@ pub struct Overlay {
     options: Options,
     /// When the lower layers were unpacked.
     unpacked: Time,
-    /// What things of the upper were copied from, known as long as the overlay is mounted.
-    origins: OrdMap<u64, Real>,
+    /// What names of the upper were copied from, known as long as the overlay is mounted: the number of the
+    /// directory and the name. A further name of a file is not known to be copied unless a mark says so.
+    origins: OrdMap<(u64, FileName), Real>,
     /// The layers in which directories with whiteouts by xattr were met since it was mounted.
     has_xwhiteouts: BTreeSet<usize>,
 }
@@ -102,9 +108,7 @@ impl Overlay {
 
     /// Which attributes are overlayfs' own here.
     pub fn marks(&self) -> Marks {
-        Marks {
-            user: self.options.userxattr,
-        }
+        Marks::of(self.options)
     }
 
     /// Whether overlayfs can keep its marks: trusted attributes need rights outside of a user namespace.

@@ -86,7 +86,7 @@ impl Op<'_> {
 
     /// Notes what an inode of the upper was copied from (`ovl_set_origin_fh`).
     pub fn set_origin(&mut self, upper: u64, lower: Real, parents: &[Dentry], name: &[u8]) {
-        self.fs.origins.insert(upper, lower);
+        self.fs.origins.insert((upper_of(parents), name.into()), lower);
         let is_plain = matches!(self.fs.file_type(lower), FileType::Directory | FileType::File);
         // user.* attributes stand on files and directories only (xattr(7)); overlayfs does without then.
         if !self.fs.can_mark() || (self.fs.options.userxattr && !is_plain) {

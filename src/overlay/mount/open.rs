@@ -23,13 +23,13 @@ impl Op<'_> {
         }
         let follow = !flags.nofollow && !flags.exclusive;
         let (place, found) = self.find_or_place(path, follow)?;
-        let Last::Name(name) = &place.last else {
-            return self.fail(Rule::ErrnoIsDirectory, path);
+        let (Last::Name(name), Some(dentry)) = (&place.last, found) else {
+            let rule = match flags.exclusive && !place.has_slash {
+                true => Rule::ErrnoExists,
+                false => Rule::ErrnoIsDirectory,
+            };
+            return self.fail(rule, path);
         };
-        if place.has_slash {
-            return self.fail(Rule::ErrnoIsDirectory, path);
-        }
-        let dentry = found.expect("a name was looked up");
         let full = self.path_of(&place.parents, name);
         if dentry.exists() {
             if flags.exclusive {
@@ -58,10 +58,15 @@ impl Op<'_> {
         let is_path_only = !flags.read && !flags.write;
         let changes = flags.write || flags.truncate;
         match file_type {
+            Some(FileType::Symlink) if flags.create && self.is_foreign_in_sticky(&chain) => {
+                return self.fail(Rule::ErrnoStickyLink, &path);
+            }
+            Some(file_type) if flags.directory && file_type != FileType::Directory => {
+                return self.fail(Rule::ErrnoNotDirectory, &path);
+            }
             Some(FileType::Symlink) if !is_path_only => return self.fail(Rule::ErrnoLoop, &path),
             Some(FileType::Directory) if changes => return self.fail(Rule::ErrnoIsDirectory, &path),
             Some(FileType::Directory) => return Ok(Reply::Done),
-            Some(_) if flags.directory => return self.fail(Rule::ErrnoNotDirectory, &path),
             _ if is_path_only => return Ok(Reply::Done),
             Some(FileType::File) => {}
             _ => return self.fail(Rule::ErrnoOpenSpecial, &path),
@@ -89,6 +94,18 @@ impl Op<'_> {
             ),
         };
         Ok(self.transfer(last.upper, content, path, flags, io))
+    }
+
+    /// Whether it is somebody else's in a directory where all may write, but only owners remove: with O_CREAT
+    /// such things are not opened, whoever asks (`may_create_in_sticky`; files and pipes are open to it unless
+    /// fs.protected_regular and fs.protected_fifos say otherwise, which a plain kernel does not).
+    fn is_foreign_in_sticky(&self, chain: &[Dentry]) -> bool {
+        let [.., parent, last] = chain else { return false };
+        let attributes = |dentry: &Dentry| dentry.real().map(|real| self.fs.attributes(real));
+        let (Some(parent), Some(last)) = (attributes(parent), attributes(last)) else {
+            return false;
+        };
+        parent.mode & 0o1002 == 0o1002 && last.uid != parent.uid && last.uid != self.caller.uid
     }
 
     /// Reads or writes what was opened: an inode of the upper, or the content of a lower file.
@@ -124,7 +141,7 @@ impl Op<'_> {
             }
             (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
         });
-        self.drop_capability(number);
+        self.drop_rights(number);
         self.event(Rule::UpperWrite, path).bytes = Some(length);
     }
 }

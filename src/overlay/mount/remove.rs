@@ -111,6 +111,7 @@ impl Op<'_> {
                 self.event(Rule::HiddenByWhiteout, path.clone()).layer = Some(layer);
             }
         }
+        self.fs.origins.remove(&(directory, dentry.name.clone()));
         self.modified(directory);
         Ok(Reply::Done)
     }

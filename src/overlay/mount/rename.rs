@@ -74,7 +74,10 @@ impl Op<'_> {
         }
         let mut to = self.side(to)?;
         self.check_rename(&from, &to, flags)?;
-        let is_same_inode = from.dentry.upper.is_some() && from.dentry.upper == to.dentry.upper;
+        // The kernel has one inode for two names of the upper, unless it knows of one only that it was copied up.
+        let is_same_inode = from.dentry.upper.is_some()
+            && from.dentry.upper == to.dentry.upper
+            && from.dentry.lower == to.dentry.lower;
         if from.names() == to.names() || is_same_inode {
             self.event(Rule::RenameSameInode, self.path(&from));
             return Ok(Reply::Done);
@@ -178,7 +181,9 @@ impl Op<'_> {
                 self.set_impure(&from.parents);
             }
         }
-        self.check_target(to)?;
+        if from.dentry.upper == to.dentry.upper {
+            return self.fail(Rule::ErrnoRenameStale, &self.path(to));
+        }
         self.mark_directory(from, to)?;
         if !is_overwriting {
             self.mark_directory(to, from)?;
@@ -197,10 +202,24 @@ impl Op<'_> {
                 self.event(Rule::HiddenByWhiteout, self.path(from)).layer = Some(layer);
             }
         }
+        self.move_origins((source, from.name()), (target, to.name()), is_overwriting);
         self.changed(moved);
         self.modified(source);
         self.modified(target);
         Ok(())
+    }
+
+    /// What is known of a name goes with it.
+    fn move_origins(&mut self, from: (u64, &FileName), to: (u64, &FileName), is_overwriting: bool) {
+        let origins = &mut self.fs.origins;
+        let [from, to] = [from, to].map(|(directory, name)| (directory, name.clone()));
+        let (source, target) = (origins.remove(&from), origins.remove(&to));
+        if let Some(origin) = source {
+            origins.insert(to, origin);
+        }
+        if let (Some(origin), false) = (target, is_overwriting) {
+            origins.insert(from, origin);
+        }
     }
 
     fn copy_up_sides(&mut self, from: &mut Side, to: &mut Side, is_overwriting: bool) {
@@ -220,11 +239,6 @@ impl Op<'_> {
         copy(self, to, !is_overwriting);
         // The source's directories may have been copied up for the target, and the other way round.
         self.refresh(&mut from.parents);
-    }
-
-    /// A pure directory of the upper is replaced only if it is really empty, whiteouts included.
-    fn check_target(&self, _to: &Side) -> Done<()> {
-        Ok(())
     }
 
     /// A directory that moves among merged directories has to say what it is: where its lower part stays

@@ -97,7 +97,8 @@ impl Op<'_> {
         loop {
             let last = self.go(&mut walk)?;
             let mut dentry = None;
-            if let Last::Name(name) = &last {
+            // A path that ends in a slash cannot make a file: it is refused before it is looked at.
+            if let (Last::Name(name), false) = (&last, walk.has_slash) {
                 let found = self.lookup(&walk.parents, name, true)?;
                 if follow && self.dentry_type(&found) == Some(FileType::Symlink) {
                     self.follow(&mut walk, &found)?;
@@ -209,21 +210,14 @@ impl Op<'_> {
                 self.event_at(step.rule, parents, name, b"").layer = Some(layer);
             }
         }
-        let mut dentry = match looked.dentry {
-            Ok(dentry) => dentry,
-            Err(rule) => {
-                let path = self.path_of(parents, name);
-                return self.fail(rule, &path);
-            }
-        };
-        if dentry.lacks_origin && self.fs.can_mark() {
-            let lower = dentry.lower[0];
-            let upper = dentry.upper.expect("only then it lacks one");
+        if let (Some((upper, lower)), true) = (looked.lacks_origin, self.fs.can_mark()) {
             self.set_origin(upper, lower, parents, name);
             self.set_impure(parents);
-            dentry.lacks_origin = false;
         }
-        Ok(dentry)
+        looked.dentry.or_else(|rule| {
+            let path = self.path_of(parents, name);
+            self.fail(rule, &path)
+        })
     }
 
     /// The type of what a name stands for, if it stands for anything.

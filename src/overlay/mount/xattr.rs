@@ -13,8 +13,8 @@ const VALUE_LIMIT: usize = 65_536;
 /// What may be done with a name.
 enum Access {
     Allowed,
-    /// No file system below knows such names.
-    Unsupported,
+    /// The upper's file system refuses it, once it is asked.
+    Refused(Rule),
 }
 
 impl Op<'_> {
@@ -37,8 +37,8 @@ impl Op<'_> {
         let number = upper_of(&chain);
         let full = chain_path(&chain);
         let kept = self.fs.marks().escape(name);
-        if matches!(access, Access::Unsupported) {
-            return self.fail(Rule::ErrnoXattrUnsupported, &full);
+        if let Access::Refused(rule) = access {
+            return self.fail(rule, &full);
         }
         let exists = self.fs.upper().xattr(number, &kept).is_some();
         match how {
@@ -62,12 +62,8 @@ impl Op<'_> {
         let access = self.access(&chain, name, true)?;
         let full = chain_path(&chain);
         let last = chain.last().expect("the root is there");
-        if matches!(access, Access::Unsupported) {
-            // Asked of a lower file, it is refused before anything is copied.
-            if last.upper.is_none() {
-                return self.fail(Rule::ErrnoXattrUnsupported, &full);
-            }
-            return self.fail(Rule::ErrnoXattrUnsupported, &full);
+        if let Access::Refused(rule) = access {
+            return self.fail(rule, &full);
         }
         let kept = self.fs.marks().escape(name);
         if self.value(last, &kept).is_none() {
@@ -85,8 +81,8 @@ impl Op<'_> {
         self.check_name(path, name)?;
         let chain = self.find(path, follow)?;
         let full = chain_path(&chain);
-        if matches!(self.access(&chain, name, false)?, Access::Unsupported) {
-            return self.fail(Rule::ErrnoXattrUnsupported, &full);
+        if let Access::Refused(rule) = self.access(&chain, name, false)? {
+            return self.fail(rule, &full);
         }
         let kept = self.fs.marks().escape(name);
         let last = chain.last().expect("the root is there");
@@ -137,9 +133,9 @@ impl Op<'_> {
             },
             b"user" | b"trusted" | b"security" if has_rest => Ok(Access::Allowed),
             b"user" | b"trusted" | b"security" if name.len() > class.len() => {
-                self.fail(Rule::ErrnoXattrNoName, &path)
+                Ok(Access::Refused(Rule::ErrnoXattrNoName))
             }
-            _ => Ok(Access::Unsupported),
+            _ => Ok(Access::Refused(Rule::ErrnoXattrUnsupported)),
         }
     }
 }

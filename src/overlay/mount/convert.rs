@@ -1,0 +1,71 @@
+//! Between a layer and an upperdir: what a runtime makes of a layer's tree when it unpacks it for overlayfs.
+
+use imbl::OrdMap;
+
+use super::data::Data;
+use super::mark::Marks;
+use super::upper::{Attributes, FileName, Upper, UpperKind};
+use crate::tree::{Device, Directory, Ino, Inode, Metadata, Node, Time, Tree};
+
+impl Upper {
+    /// A layer as an upperdir: whiteouts are devices 0:0, opaque directories have the mark, and everything was
+    /// last touched at `now` but for the times that the layer says.
+    pub fn from_layer(tree: &Tree, marks: Marks, now: Time) -> Self {
+        let root = tree.inode(Ino::ROOT);
+        let mut upper = Self::new(attributes(&root.metadata, now));
+        let mut numbers = std::collections::BTreeMap::new();
+        let mut pending = vec![(Ino::ROOT, Self::ROOT)];
+        while let Some((ino, number)) = pending.pop() {
+            let Some(directory) = tree.directory(ino) else {
+                continue;
+            };
+            upper.mark_layer(number, directory, marks);
+            for name in directory.whiteouts() {
+                let kind = UpperKind::CharDevice(Device { major: 0, minor: 0 });
+                let metadata = Metadata::new(0, 0, 0, Time::at(tree.whiteout_time()));
+                let whiteout = upper.make(kind, attributes(&metadata, now));
+                upper.put(number, &FileName::from(name.as_bytes()), whiteout);
+            }
+            for (name, child) in directory.entries() {
+                let inode = tree.inode(*child);
+                let made = *numbers
+                    .entry(*child)
+                    .or_insert_with(|| upper.make(kind(inode), attributes(&inode.metadata, now)));
+                upper.put(number, &FileName::from(name.as_bytes()), made);
+                if inode.node.as_directory().is_some() {
+                    pending.push((*child, made));
+                }
+            }
+        }
+        upper
+    }
+
+    fn mark_layer(&mut self, number: u64, directory: &Directory, marks: Marks) {
+        if directory.opaque() {
+            self.set_xattr(number, &marks.name(b"opaque"), Some(b"y"));
+        }
+    }
+}
+
+fn attributes(metadata: &Metadata, now: Time) -> Attributes {
+    Attributes {
+        mode: metadata.mode,
+        uid: metadata.uid,
+        gid: metadata.gid,
+        atime: metadata.mtime,
+        mtime: metadata.mtime,
+        ctime: now,
+        xattrs: metadata.xattrs.clone(),
+    }
+}
+
+fn kind(inode: &Inode) -> UpperKind {
+    match &inode.node {
+        Node::Directory(_) => UpperKind::Directory(OrdMap::new()),
+        Node::File(content) => UpperKind::File(Data::new(content.clone())),
+        Node::Symlink(target) => UpperKind::Symlink(target.clone()),
+        Node::CharDevice(device) => UpperKind::CharDevice(*device),
+        Node::BlockDevice(device) => UpperKind::BlockDevice(*device),
+        Node::Fifo => UpperKind::Fifo,
+    }
+}

@@ -1,0 +1,317 @@
+//! Random layers and random calls.
+
+use handroll::content::Content;
+use handroll::overlay::mount::{
+    Call, Caller, Io, NodeType, OpenFlags, Options, Overlay, Path, Reply, SetTime, SetXattr,
+};
+use handroll::tree::{Device, Directory, Metadata, Node, Time, Tree, TreePath};
+
+use super::compare::Way;
+use super::random::Random;
+
+/// Layers, calls, and how they are mounted.
+#[derive(Clone)]
+pub struct Case {
+    pub lowers: Vec<Tree>,
+    pub upper: Tree,
+    pub options: Options,
+    pub calls: Vec<Call>,
+}
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// Everything happens at one time: what is compared here is not times.
+pub fn caller() -> Caller {
+    Caller::root(Time::at(1_700_000_000))
+}
+
+pub fn layers(random: &mut Random, way: Way) -> Case {
+    let lowers = (0..1 + random.below(3)).map(|_| tree(random, way)).collect();
+    let upper = match way.has_made_upper() || random.once_in(4) {
+        true => tree(random, way),
+        false => Tree::new(metadata(random, 0o755), 0),
+    };
+    Case {
+        lowers,
+        upper,
+        options: way.options(),
+        calls: Vec::new(),
+    }
+}
+
+fn metadata(random: &mut Random, mode: u16) -> Metadata {
+    let time = Time {
+        seconds: 1_000_000 + random.below(1000) as i64,
+        nanos: random.below(1000) as u32,
+    };
+    Metadata::new(mode, 0, 0, time)
+}
+
+/// A layer of a few names, three deep.
+fn tree(random: &mut Random, way: Way) -> Tree {
+    let mut tree = Tree::new(metadata(random, 0o755), 0);
+    // A directory that was moved here: its lower part is at `/e`, where this layer has a whiteout. Nothing else
+    // leads there, as the kernel has one inode for it only.
+    let mut redirect = None;
+    let old = TreePath::parse("/e").expect("a path");
+    if way.has_redirects() {
+        match random.below(3) {
+            0 => {
+                tree.whiteout(&old).expect("a new name");
+                redirect = Some(b"/e".to_vec());
+            }
+            1 => {
+                let attributes = metadata(random, 0o755);
+                tree.make(&old, Node::Directory(Directory::default()), attributes)
+                    .expect("a new name");
+                fill(random, way, &mut tree, &old, 1, &mut None);
+            }
+            _ => {}
+        }
+    }
+    fill(random, way, &mut tree, &TreePath::ROOT, 3, &mut redirect);
+    let is_opaque_root = random.once_in(30);
+    if is_opaque_root {
+        tree.set_opaque(&TreePath::ROOT, true)
+            .expect("the root is a directory");
+    }
+    tree
+}
+
+fn fill(
+    random: &mut Random,
+    way: Way,
+    tree: &mut Tree,
+    at: &TreePath,
+    depth: usize,
+    redirect: &mut Option<Vec<u8>>,
+) {
+    for name in NAMES {
+        let path = TreePath::parse(&format!(
+            "{}/{name}",
+            if at.is_root() {
+                String::new()
+            } else {
+                at.to_string()
+            }
+        ))
+        .expect("a path");
+        let mode = random_mode(random);
+        let mut attributes = metadata(random, mode);
+        if !way.is_in_user_namespace() && random.once_in(3) {
+            (attributes.uid, attributes.gid) = (random.below(3) as u32, random.below(3) as u32);
+        }
+        if random.once_in(8) {
+            set_xattr(&mut attributes, b"user.x", b"1");
+        }
+        match random.below(100) {
+            0..28 => {
+                let text = [b"x".repeat(random.below(5)), name.as_bytes().to_vec()].concat();
+                tree.make(&path, Node::File(Content::inline(text)), attributes)
+                    .expect("a new name");
+            }
+            28..53 => {
+                attributes.mode |= if random.once_in(8) { 0o2000 } else { 0 };
+                if let (Some(target), true) = (redirect.clone(), random.once_in(4)) {
+                    set_xattr(&mut attributes, b"trusted.overlay.redirect", &target);
+                    *redirect = None;
+                }
+                tree.make(&path, Node::Directory(Directory::default()), attributes)
+                    .expect("a new name");
+                if random.once_in(5) {
+                    tree.set_opaque(&path, true).expect("a directory");
+                }
+                if depth > 1 {
+                    fill(random, way, tree, &path, depth - 1, redirect);
+                }
+            }
+            53..58 => {
+                let targets = [&b"a"[..], b"/b", b"../a", b"nowhere", b"c/d", b"."];
+                let mut attributes = attributes;
+                attributes.mode = 0o777;
+                attributes.xattrs = Default::default();
+                tree.make(&path, Node::Symlink(random.pick(&targets).into()), attributes)
+                    .expect("a new name");
+            }
+            58..65 => tree.whiteout(&path).expect("a new name"),
+            65..67 => {
+                attributes.xattrs = Default::default();
+                tree.make(&path, Node::Fifo, attributes).expect("a new name");
+            }
+            67..69 if !way.is_in_user_namespace() => {
+                let device = Device { major: 1, minor: 3 };
+                attributes.xattrs = Default::default();
+                tree.make(&path, Node::CharDevice(device), attributes)
+                    .expect("a new name");
+            }
+            69..72 => {
+                let other = TreePath::parse(&format!("/{}", random.pick(&NAMES))).expect("a path");
+                // A link to what is not there, or is a directory, is not made: other names will do.
+                let _ = tree.link(&path, &other);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn set_xattr(metadata: &mut Metadata, name: &[u8], value: &[u8]) {
+    let xattrs = std::sync::Arc::make_mut(&mut metadata.xattrs);
+    xattrs.insert(name.to_vec(), value.to_vec());
+}
+
+fn random_mode(random: &mut Random) -> u16 {
+    random.pick(&[0o644, 0o600, 0o755, 0o700, 0o4755, 0o2755, 0o1777])
+}
+
+/// A path of up to three names, mostly one that is there.
+fn path(random: &mut Random, overlay: &Overlay) -> Path {
+    let mut overlay = overlay.clone();
+    let mut path = Vec::new();
+    let depth = 1 + random.below(3);
+    for _ in 0..depth {
+        let at = if path.is_empty() { &b"/"[..] } else { &path };
+        let list = Call::Readdir { path: at.into() };
+        let names = match overlay.call(caller(), &list).result {
+            Ok(Reply::Names(names)) => names,
+            // Mostly the path ends at what is no directory.
+            Err(_) if !random.once_in(8) => break,
+            _ => Vec::new(),
+        };
+        let name = match random.below(10) < 7 && !names.is_empty() {
+            true => &names[random.below(names.len())],
+            false => random.pick(&NAMES).as_bytes(),
+        };
+        path = [&path, &b"/"[..], name].concat();
+    }
+    match random.below(40) {
+        0 => path.push(b'/'),
+        1 => path.extend_from_slice(b"/."),
+        2 => path.extend_from_slice(b"/.."),
+        _ => {}
+    }
+    path.into()
+}
+
+/// The next call, for an overlay in this state.
+pub fn call(random: &mut Random, overlay: &Overlay, way: Way) -> Call {
+    let follow = !random.once_in(3);
+    let target = path(random, overlay);
+    let mode = random_mode(random);
+    match random.below(100) {
+        0..12 => open(random, target, mode),
+        12..15 => Call::Truncate {
+            path: target,
+            length: random.below(6) as i64 - 1,
+        },
+        15..23 => Call::Mkdir { path: target, mode },
+        23..27 => Call::Mknod {
+            path: target,
+            node: random.pick(&[
+                NodeType::File,
+                NodeType::Fifo,
+                NodeType::Socket,
+                NodeType::CharDevice(Device { major: 0, minor: 0 }),
+                NodeType::CharDevice(Device { major: 1, minor: 3 }),
+                NodeType::BlockDevice(Device { major: 0, minor: 0 }),
+            ]),
+            mode,
+        },
+        27..30 => Call::Symlink {
+            target: random.pick(&[&b"a"[..], b"/b/c", b"..", b"d/", b"c/../d"]).into(),
+            path: target,
+        },
+        30..36 => Call::Link {
+            old: target,
+            new: path(random, overlay),
+            follow: random.once_in(3),
+        },
+        36..46 => Call::Unlink { path: target },
+        46..54 => Call::Rmdir { path: target },
+        54..76 => Call::Rename {
+            old: target,
+            new: path(random, overlay),
+            flags: random.pick(&[0, 0, 0, 0, 1, 2, 2, 3, 4]),
+        },
+        76..80 => Call::Chmod { path: target, mode },
+        80..83 => {
+            let ids: &[Option<u32>] = match way.is_in_user_namespace() {
+                true => &[None, Some(0), Some(5)],
+                false => &[None, Some(0), Some(1), Some(5)],
+            };
+            Call::Chown {
+                path: target,
+                uid: random.pick(ids),
+                gid: random.pick(ids),
+                follow,
+            }
+        }
+        83..86 => {
+            let times = [SetTime::Now, SetTime::Omit, SetTime::At(Time::at(5))];
+            Call::Utimes {
+                path: target,
+                atime: random.pick(&times),
+                mtime: random.pick(&times),
+                follow,
+            }
+        }
+        86..92 => xattr(random, target, follow),
+        92..95 => Call::Readdir { path: target },
+        95..98 => Call::Stat { path: target, follow },
+        _ if random.once_in(2) => Call::Readlink { path: target },
+        _ => Call::Remount { options: None },
+    }
+}
+
+fn open(random: &mut Random, path: Path, mode: u16) -> Call {
+    let write = !random.once_in(3);
+    let flags = OpenFlags {
+        read: !write || random.once_in(3),
+        write,
+        create: random.once_in(2),
+        exclusive: random.once_in(6),
+        truncate: random.once_in(4),
+        append: random.once_in(4),
+        directory: random.once_in(12),
+        nofollow: random.once_in(8),
+    };
+    // What O_EXCL does without O_CREAT is undefined (open(2)).
+    let exclusive = flags.exclusive && flags.create;
+    let io = match (flags.write, random.below(3)) {
+        (_, 0) => Io::Nothing,
+        (true, _) => Io::Write(random.below(4) as u64, Content::inline(*b"new")),
+        (false, _) => Io::Read,
+    };
+    Call::Open {
+        path,
+        flags: OpenFlags { exclusive, ..flags },
+        mode,
+        io,
+    }
+}
+
+fn xattr(random: &mut Random, path: Path, follow: bool) -> Call {
+    let names = [
+        &b"user.x"[..],
+        b"user.y",
+        b"user.",
+        b"trusted.t",
+        b"trusted.overlay.opaque",
+        b"user.overlay.opaque",
+        b"nonsense",
+        b"other.x",
+        b"",
+    ];
+    let name = random.pick(&names).to_vec();
+    match random.below(5) {
+        0..3 => Call::Setxattr {
+            path,
+            name,
+            value: random.pick(&[&b"y"[..], b"", b"value"]).to_vec(),
+            how: random.pick(&[SetXattr::Any, SetXattr::Create, SetXattr::Replace]),
+            follow,
+        },
+        3 => Call::Removexattr { path, name, follow },
+        _ if random.once_in(2) => Call::Getxattr { path, name, follow },
+        _ => Call::Listxattr { path, follow },
+    }
+}

@@ -1,0 +1,317 @@
+//! One sequence of calls, here and in the kernel, and what to make of a difference.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use handroll::native::{Kernel, unshare_mounts};
+use handroll::overlay::mount::{
+    Call, Detail, Errno, Lower, Marks, Options, Overlay, Redirect, Reply, Row, System, Upper, walk,
+};
+use tempfile::TempDir;
+
+use super::cases::{self, Case, caller};
+use super::random::Random;
+
+/// A way of mounting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Default,
+    MadeUpper,
+    RedirectOn,
+    RedirectNofollow,
+    Userxattr,
+    UserNamespace,
+    UserNamespaceMadeUpper,
+}
+
+impl Way {
+    pub const ALL: [Self; 7] = [
+        Self::Default,
+        Self::MadeUpper,
+        Self::RedirectOn,
+        Self::RedirectNofollow,
+        Self::Userxattr,
+        Self::UserNamespace,
+        Self::UserNamespaceMadeUpper,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::MadeUpper => "made-upper",
+            Self::RedirectOn => "redirect-on",
+            Self::RedirectNofollow => "redirect-nofollow",
+            Self::Userxattr => "userxattr",
+            Self::UserNamespace => "user-namespace",
+            Self::UserNamespaceMadeUpper => "user-namespace-made-upper",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| way.name() == name)
+    }
+
+    pub fn is_in_user_namespace(self) -> bool {
+        matches!(self, Self::UserNamespace | Self::UserNamespaceMadeUpper)
+    }
+
+    pub fn has_made_upper(self) -> bool {
+        !matches!(self, Self::Default | Self::UserNamespace)
+    }
+
+    /// Whether layers carry redirects; they are trusted attributes, so root has to write them.
+    pub fn has_redirects(self) -> bool {
+        matches!(self, Self::RedirectOn | Self::RedirectNofollow | Self::MadeUpper)
+    }
+
+    pub fn options(self) -> Options {
+        let redirect = match self {
+            Self::Default | Self::MadeUpper => Redirect::Follow,
+            Self::RedirectOn => Redirect::On,
+            _ => Redirect::NoFollow,
+        };
+        Options {
+            redirect,
+            userxattr: self.is_in_user_namespace() || self == Self::Userxattr,
+            user_namespace: self.is_in_user_namespace(),
+        }
+    }
+}
+
+/// How many calls a sequence has.
+const CALLS: usize = 24;
+
+/// Runs `count` sequences from number `first` on.
+pub fn run(way: Way, seed: u64, first: u64, count: u64) -> ExitCode {
+    unshare_mounts().expect("root may, here or in a user namespace");
+    let base = tempfile::tempdir().expect("a temporary directory");
+    let start = Instant::now();
+    let mut tally = Tally::default();
+    for number in first..first + count {
+        let mut random = Random::new(seed ^ number.wrapping_mul(0x9e37_79b9));
+        let case = make(&mut random, way);
+        match compare(&base, &case, &mut tally) {
+            None => {}
+            Some(difference) => {
+                println!("{} seed {seed} sequence {number}: {difference}", way.name());
+                let shrunk = shrink(&base, case);
+                report(&base, &shrunk);
+                tally.differences += 1;
+                if tally.differences == 5 {
+                    break;
+                }
+            }
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "{}: {count} sequences, {} calls ({} succeeded), {} kernel anomalies, {} differences, {seconds:.1} s",
+        way.name(),
+        tally.calls,
+        tally.succeeded,
+        tally.anomalies,
+        tally.differences,
+    );
+    match tally.differences {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+#[derive(Default)]
+pub struct Tally {
+    calls: u64,
+    succeeded: u64,
+    anomalies: u64,
+    differences: u64,
+}
+
+fn simulated(case: &Case) -> Overlay {
+    let now = caller().now;
+    let lowers = case.lowers.iter().cloned().map(Lower::new).collect();
+    let upper = Upper::from_layer(&case.upper, Marks::of(case.options), now);
+    Overlay::mount(lowers, Some(upper), case.options, now).expect("options that go together")
+}
+
+/// Calls are made up along a simulated run, so that most name what is there.
+fn make(random: &mut Random, way: Way) -> Case {
+    let mut case = cases::layers(random, way);
+    let mut overlay = simulated(&case);
+    for _ in 0..CALLS {
+        let call = cases::call(random, &overlay, way);
+        overlay.call(caller(), &call);
+        case.calls.push(call);
+    }
+    case
+}
+
+/// The first difference, if there is one.
+fn compare(base: &TempDir, case: &Case, tally: &mut Tally) -> Option<String> {
+    let mut overlay = simulated(case);
+    let mut kernel = Kernel::mount(base.path(), &case.lowers, Some(&case.upper), case.options)
+        .expect("what is mounted here can be mounted there");
+    for (number, call) in case.calls.iter().enumerate() {
+        let ours = System::call(&mut overlay, caller(), call);
+        let theirs = kernel.call(caller(), call);
+        tally.calls += 1;
+        tally.succeeded += u64::from(theirs.is_ok());
+        // What opening a device or a pipe does is the driver's affair, and not simulated.
+        if ours.as_ref().err() == Some(&Errno::ENXIO) {
+            continue;
+        }
+        let (ours, theirs) = (reply(&ours), reply(&theirs));
+        if ours != theirs {
+            let call = text(call);
+            return Some(format!(
+                "call {number}: {call}\n  here   {ours}\n  kernel {theirs}"
+            ));
+        }
+    }
+    if let Some(difference) = compare_states(&mut overlay, &mut kernel) {
+        return Some(format!("at the end: {difference}"));
+    }
+    let again = Call::Remount { options: None };
+    overlay.call(caller(), &again);
+    kernel.call(caller(), &again).expect("it was mounted before");
+    compare_states(&mut overlay, &mut kernel).map(|difference| format!("mounted again: {difference}"))
+}
+
+/// The upperdir first: looking at the merged view leaves marks in it.
+fn compare_states(overlay: &mut Overlay, kernel: &mut Kernel) -> Option<String> {
+    let marks = overlay.marks();
+    let upper =
+        |rows: Vec<Row>| -> Vec<String> { rows.into_iter().map(|row| comparable(row).line(marks)).collect() };
+    let ours = upper(overlay.upperdir().expect("it has one").rows());
+    let theirs = upper(kernel.upper_rows().expect("root can read it"));
+    if let Some(difference) = lines_differ(&ours, &theirs) {
+        return Some(format!("upperdir\n{difference}"));
+    }
+    let merged = |system: &mut dyn System| -> Vec<String> {
+        let rows = walk(system, caller());
+        rows.into_iter().map(|row| row.line(marks)).collect()
+    };
+    let (ours, theirs) = (merged(overlay), merged(kernel));
+    lines_differ(&ours, &theirs).map(|difference| format!("merged view\n{difference}"))
+}
+
+/// Without what the kernel writes of its own accord: the file system's UUID on the upper's root.
+fn comparable(mut row: Row) -> Row {
+    row.xattrs.retain(|(name, _)| !name.ends_with(b".overlay.uuid"));
+    if let Detail::Whiteout = row.detail {
+        row.nlink = None;
+    }
+    row
+}
+
+fn lines_differ(ours: &[String], theirs: &[String]) -> Option<String> {
+    let only = |these: &[String], others: &[String], mark: &str| -> String {
+        let lines = these.iter().filter(|line| !others.contains(line));
+        lines.map(|line| format!("  {mark} {line}\n")).collect()
+    };
+    (ours != theirs).then(|| only(ours, theirs, "here  ") + &only(theirs, ours, "kernel"))
+}
+
+fn reply(reply: &Result<Reply, Errno>) -> String {
+    match reply {
+        Err(errno) => errno.name(),
+        Ok(Reply::Done) => "done".to_owned(),
+        Ok(Reply::Content(content)) => format!("{:?}", content.read_all(1 << 20)),
+        Ok(Reply::Bytes(bytes)) => format!("{bytes:?}"),
+        Ok(Reply::Names(names)) => {
+            let mut names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+            names.sort();
+            format!("{names:?}")
+        }
+        Ok(Reply::Stat(stat)) => format!(
+            "{:?} {:o} {}:{} {} ×{} {:?}",
+            stat.file_type, stat.mode, stat.uid, stat.gid, stat.size, stat.nlink, stat.device
+        ),
+    }
+}
+
+/// Takes calls away as long as there still is a difference.
+fn shrink(base: &TempDir, mut case: Case) -> Case {
+    let mut position = 0;
+    while position < case.calls.len() {
+        let mut smaller = case.clone();
+        smaller.calls.remove(position);
+        match compare(base, &smaller, &mut Tally::default()) {
+            Some(_) => case = smaller,
+            None => position += 1,
+        }
+    }
+    for position in (0..case.lowers.len()).rev() {
+        let mut smaller = case.clone();
+        smaller.lowers.remove(position);
+        if !smaller.lowers.is_empty() && compare(base, &smaller, &mut Tally::default()).is_some() {
+            case = smaller;
+        }
+    }
+    for position in 0..=case.lowers.len() {
+        prune(base, &mut case, position);
+    }
+    case
+}
+
+/// Takes names away from one layer; the last position is the upper's.
+fn prune(base: &TempDir, case: &mut Case, position: usize) {
+    fn layer(case: &mut Case, position: usize) -> &mut handroll::tree::Tree {
+        match position == case.lowers.len() {
+            true => &mut case.upper,
+            false => &mut case.lowers[position],
+        }
+    }
+    let marks = Marks::of(case.options);
+    let rows = Upper::from_layer(layer(case, position), marks, caller().now).rows();
+    for row in rows.iter().skip(1) {
+        let path = handroll::tree::TreePath::from_bytes(&row.path).expect("a path of a tree");
+        let mut smaller = case.clone();
+        let tree = layer(&mut smaller, position);
+        let _ = tree.delete(&path);
+        let _ = tree.clear_whiteout(&path);
+        if compare(base, &smaller, &mut Tally::default()).is_some() {
+            *case = smaller;
+        }
+    }
+}
+
+fn report(base: &TempDir, case: &Case) {
+    let marks = Marks::of(case.options);
+    let rows = |tree| Upper::from_layer(tree, marks, caller().now).rows();
+    for (position, tree) in case.lowers.iter().enumerate() {
+        println!("layer {}:", position + 1);
+        rows(tree)
+            .iter()
+            .for_each(|row| println!("  {}", row.line(marks)));
+    }
+    println!("upper:");
+    rows(&case.upper)
+        .iter()
+        .for_each(|row| println!("  {}", row.line(marks)));
+    println!("calls:");
+    case.calls.iter().for_each(|call| println!("  {}", text(call)));
+    let difference = compare(base, case, &mut Tally::default());
+    println!(
+        "{}",
+        difference.unwrap_or_else(|| "it does not differ any more".to_owned())
+    );
+}
+
+/// A call with its paths as text.
+fn text(call: &Call) -> String {
+    let mut text = String::new();
+    let debug = format!("{call:?}");
+    let mut rest = &debug[..];
+    while let Some(start) = rest.find('[') {
+        let end = rest[start..].find(']').map_or(rest.len(), |end| start + end + 1);
+        let bytes = rest[start..end].trim_matches(['[', ']']).split(", ");
+        let bytes: Option<Vec<u8>> = bytes.map(|byte| byte.parse().ok()).collect();
+        text.push_str(&rest[..start]);
+        text.push_str(&bytes.map_or_else(
+            || rest[start..end].to_owned(),
+            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+        ));
+        rest = &rest[end..];
+    }
+    text + rest
+}
