@@ -19,12 +19,12 @@ use handroll::digest::Digest;
 use handroll::image::catalog::rebuild::{
     Body, ConfigEdits, ImageEdit, OutFile, Rebuild, Rebuilt, TarPart, edit_config, tar_plan,
 };
-use handroll::image::catalog::{Catalog, Format, NodeId, OpenJob, Severity};
+use handroll::image::catalog::{Catalog, Format, OpenJob, Severity};
 use handroll::image::inspect::inspect;
 use handroll::image::{Reference, Settings};
 use handroll::native::{FileSource, TemporaryFiles, read_files};
 use rig::containerd::Containerd;
-use rig::judges::{in_transport, layout, umoci_unpacks};
+use rig::judges::{bytes, compare_with_skopeo, in_transport, layout, skopeo, umoci_unpacks};
 use rig::{ARTICLE_TIME, article, handroll, ok, program, text};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -58,43 +58,6 @@ fn open_good(path: &Path) -> Catalog {
     );
     assert!(inspection.images.iter().all(|image| !image.layers.is_empty()));
     catalog
-}
-
-fn bytes(catalog: &Catalog, node: Option<NodeId>) -> Vec<u8> {
-    let document = catalog.node(node.unwrap()).document.as_ref();
-    document.unwrap().bytes().to_vec()
-}
-
-/// What skopeo says of an image, byte for byte.
-fn skopeo(arguments: &[&str], image: &str) -> Vec<u8> {
-    ok(program("skopeo").arg("inspect").args(arguments).arg(image)).stdout
-}
-
-/// An image's documents are those that skopeo reads; a docker archive has no manifest to compare.
-fn compare_with_skopeo(catalog: &Catalog, image: usize, transport: &str) {
-    let image = &catalog.images[image];
-    let config = skopeo(&["--config", "--raw"], transport);
-    assert_eq!(bytes(catalog, image.config), config, "{transport}");
-    if let Some(manifest) = image.manifest {
-        assert_eq!(
-            bytes(catalog, Some(manifest)),
-            skopeo(&["--raw"], transport),
-            "{transport}"
-        );
-    }
-    let said: Value = serde_json::from_slice(&skopeo(&[], transport)).unwrap();
-    let said: Vec<_> = said["Layers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|layer| layer.as_str().unwrap())
-        .collect();
-    let ours = image.layers.iter().map(|layer| match layer.link {
-        Some(link) if image.manifest.is_some() => catalog.link(link).digest.as_ref().unwrap().text(),
-        // skopeo shows the digest of what it would make of a docker archive's layer: its tar's.
-        _ => layer.diff_id.as_ref().unwrap().text(),
-    });
-    assert_eq!(ours.collect::<Vec<_>>(), said, "{transport}");
 }
 
 /// An archive built by handroll of the article's layers.

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::program;
@@ -86,6 +87,34 @@ impl Containerd {
             .lines()
             .map(str::to_owned)
             .collect()
+    }
+
+    /// Changes the only image's root file system, script by script, mounted at `target`; what each of them changed, as
+    /// containerd's own layers, packed by gzip.
+    pub fn diffs(&self, target: &Path, scripts: &[&str], change: impl Fn(&str, &Path)) -> Vec<Vec<u8>> {
+        let tree = super::text(&mut self.ctr(&["snapshots", "ls"]));
+        let first = tree.lines().nth(1).and_then(|line| line.split(' ').next());
+        let mut parent = first.expect("a snapshot").to_owned();
+        fs::create_dir_all(target).unwrap();
+        let mut layers = Vec::new();
+        for (number, script) in scripts.iter().enumerate() {
+            let key = format!("change-{number}");
+            let mounts = super::json(&mut self.ctr(&["snapshots", "prepare", "--mounts", &key, &parent]));
+            let options = mounts[0]["Options"].as_array().expect("a list");
+            let options: Vec<_> = options.iter().filter_map(Value::as_str).collect();
+            let mut mount = program("mount");
+            super::ok(
+                mount
+                    .args(["-t", "overlay", "overlay", "-o", &options.join(",")])
+                    .arg(target),
+            );
+            change(script, target);
+            super::ok(program("umount").arg(target));
+            layers.push(super::ok(&mut self.ctr(&["snapshots", "diff", &key])).stdout);
+            parent = format!("changed-{number}");
+            super::ok(&mut self.ctr(&["snapshots", "commit", &parent, &key]));
+        }
+        layers
     }
 
     /// Runs a container and gives what it printed; with no command, the image's own.

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use handroll::digest::Digest;
+use handroll::image::catalog::{Catalog, Node, NodeId};
 use serde_json::Value;
 
 use super::{handroll, json, ok, program, text};
@@ -71,6 +73,59 @@ pub fn skopeo_reads_and_copies(directory: &Path, archive: &Path) {
     }
     // The tag is found as a tag.
     ok(program("skopeo").args(["inspect", &(in_transport("oci-archive", archive) + ":latest")]));
+}
+
+/// A document of a catalog as it came.
+pub fn bytes(catalog: &Catalog, node: Option<NodeId>) -> Vec<u8> {
+    let document = catalog.node(node.unwrap()).document.as_ref();
+    document.unwrap().bytes().to_vec()
+}
+
+/// What `skopeo inspect` says of an image, byte for byte.
+pub fn skopeo(arguments: &[&str], image: &str) -> Vec<u8> {
+    ok(program("skopeo").arg("inspect").args(arguments).arg(image)).stdout
+}
+
+/// The documents of a catalog's image are those that skopeo reads of the image that it calls so, or of the image for
+/// the same platform in such an index. A docker archive has no manifest to compare.
+pub fn compare_with_skopeo(catalog: &Catalog, image: usize, reference: &str) {
+    let image = &catalog.images[image];
+    let platform = image.platform.as_ref().unwrap();
+    let skopeo = |arguments: &[&str]| {
+        let command = ["--override-arch", &platform.architecture, "inspect"];
+        ok(program("skopeo").args(command).args(arguments).arg(reference)).stdout
+    };
+    let config = skopeo(&["--config", "--raw"]);
+    assert_eq!(bytes(catalog, image.config), config, "{reference}");
+    if image.manifest.is_some() {
+        let raw = skopeo(&["--raw"]);
+        let manifest = bytes(catalog, image.manifest);
+        let index: Value = serde_json::from_slice(&raw).unwrap();
+        match index["manifests"].as_array() {
+            None => assert_eq!(manifest, raw, "{reference}"),
+            Some(manifests) => {
+                let is_asked =
+                    |found: &&Value| found["platform"]["architecture"] == platform.architecture[..];
+                let found = manifests.iter().find(is_asked).unwrap();
+                assert_eq!(found["digest"], Digest::of(&manifest).to_string(), "{reference}");
+                let is_same = |node: &Node| node.actual == Some(Digest::of(&raw));
+                assert!(catalog.nodes.iter().any(is_same), "{reference}");
+            }
+        }
+    }
+    let said: Value = serde_json::from_slice(&skopeo(&[])).unwrap();
+    let said: Vec<_> = said["Layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|layer| layer.as_str().unwrap())
+        .collect();
+    let ours = image.layers.iter().map(|layer| match layer.link {
+        Some(link) if image.manifest.is_some() => catalog.link(link).digest.as_ref().unwrap().text(),
+        // skopeo shows the digest of what it would make of a docker archive's layer: its tar's.
+        _ => layer.diff_id.as_ref().unwrap().text(),
+    });
+    assert_eq!(ours.collect::<Vec<_>>(), said, "{reference}");
 }
 
 /// Unpacks an archive to a layout directory.
