@@ -18,6 +18,7 @@ mod recipe;
 mod row;
 mod session;
 mod settle;
+mod simulate;
 mod why;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ enum Command {
     Edit(Box<edit::EditArgs>),
     Mount(Box<mount::MountArgs>),
     Umount(mount::UmountArgs),
+    Simulate(simulate::SimulateArgs),
 }
 
 /// How a command ended, when it did not simply succeed.
@@ -102,6 +104,7 @@ fn run(matches: &ArgMatches) -> Result<Verdict, Failure> {
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Cat(arguments) => cat::run(&arguments),
         Command::Why(arguments) => why::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Edit(arguments) => edit::run(&arguments),
         Command::Mount(arguments) => mount::run(&arguments),

@@ -6,6 +6,7 @@ pub mod mount;
 #[cfg(test)]
 pub(crate) mod naive;
 mod root;
+pub mod script;
 mod story;
 
 pub use listing::Listing;

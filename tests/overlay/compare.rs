@@ -7,6 +7,7 @@ use handroll::native::{Kernel, unshare_mounts};
 use handroll::overlay::mount::{
     Call, Detail, Errno, Lower, Marks, Options, Overlay, Redirect, Reply, Row, System, Upper, walk,
 };
+use handroll::overlay::script::{Script, Step};
 use tempfile::TempDir;
 
 use super::cases::{self, Case, caller};
@@ -161,7 +162,6 @@ fn compare(base: &TempDir, case: &Case, tally: &mut Tally) -> Option<String> {
         }
         let (ours, theirs) = (reply(&ours), reply(&theirs));
         if ours != theirs {
-            let call = text(call);
             return Some(format!(
                 "call {number}: {call}\n  here   {ours}\n  kernel {theirs}"
             ));
@@ -276,20 +276,18 @@ fn prune(base: &TempDir, case: &mut Case, position: usize) {
 }
 
 fn report(base: &TempDir, case: &Case) {
-    let marks = Marks::of(case.options);
-    let rows = |tree| Upper::from_layer(tree, marks, caller().now).rows();
-    for (position, tree) in case.lowers.iter().enumerate() {
-        println!("layer {}:", position + 1);
-        rows(tree)
-            .iter()
-            .for_each(|row| println!("  {}", row.line(marks)));
-    }
-    println!("upper:");
-    rows(&case.upper)
-        .iter()
-        .for_each(|row| println!("  {}", row.line(marks)));
-    println!("calls:");
-    case.calls.iter().for_each(|call| println!("  {}", text(call)));
+    let steps = case.calls.iter().map(|call| Step {
+        line: 0,
+        call: call.clone(),
+    });
+    let script = Script {
+        lowers: case.lowers.clone(),
+        upper: Some(case.upper.clone()),
+        options: case.options,
+        steps: steps.collect(),
+    };
+    println!("# handroll simulate --compare\n{script}");
+    assert_reads_back(&script);
     let difference = compare(base, case, &mut Tally::default());
     println!(
         "{}",
@@ -297,21 +295,9 @@ fn report(base: &TempDir, case: &Case) {
     );
 }
 
-/// A call with its paths as text.
-fn text(call: &Call) -> String {
-    let mut text = String::new();
-    let debug = format!("{call:?}");
-    let mut rest = &debug[..];
-    while let Some(start) = rest.find('[') {
-        let end = rest[start..].find(']').map_or(rest.len(), |end| start + end + 1);
-        let bytes = rest[start..end].trim_matches(['[', ']']).split(", ");
-        let bytes: Option<Vec<u8>> = bytes.map(|byte| byte.parse().ok()).collect();
-        text.push_str(&rest[..start]);
-        text.push_str(&bytes.map_or_else(
-            || rest[start..end].to_owned(),
-            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-        ));
-        rest = &rest[end..];
-    }
-    text + rest
+/// A failing case is of use as a script only if the script is the case.
+fn assert_reads_back(script: &Script) {
+    let text = script.to_string();
+    let again = Script::parse(&text).expect("a script that we wrote");
+    assert_eq!(again.to_string(), text);
 }
