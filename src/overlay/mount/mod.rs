@@ -7,6 +7,7 @@
 
 mod attribute;
 mod call;
+mod commit;
 mod convert;
 mod copy_up;
 mod create;
@@ -37,6 +38,7 @@ use imbl::OrdMap;
 pub use call::{
     Call, Caller, FileType, Io, NodeType, OpenFlags, Outcome, Path, Reply, SetTime, SetXattr, Stat,
 };
+pub use commit::{Committed, LeftOut, Unfit};
 pub use data::Data;
 pub use errno::Errno;
 pub use event::{Event, Layer, Rule};
