@@ -15,12 +15,16 @@ mod generate;
 mod runtimes;
 
 use std::collections::BTreeMap;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use cases::Case;
 use handroll::content::Content;
 use handroll::layer::dialect::{Dialect, Failure, Fs, Kind, Remains, apply};
+use handroll::native::{LayerBlob, OverlayMount, OverlayOptions, Place, PlaceError, Powers, unshare_mounts};
 use handroll::text::escape;
-use runtimes::{Found, JUDGED, Runtimes};
+use runtimes::{Found, JUDGED, Runtimes, look};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dialects/cases.txt");
 
@@ -193,4 +197,67 @@ fn runtimes_do_with_random_stacks_what_dialects_say() {
     println!(
         "{done} random stacks, on {parted} of which dialects differ, {failed} of which somebody refuses"
     );
+}
+
+/// `handroll mount` takes the steps of the dialect, on a real directory and under the real overlayfs.
+#[test]
+fn layers_unpacked_here_show_what_the_dialect_says() {
+    unshare_mounts().unwrap();
+    let seed = support::random::seed();
+    let count = std::env::var("HANDROLL_PAIRS").map_or(500, |text| text.parse().expect("a number"));
+    let mut cases = cases::parse(&std::fs::read_to_string(FILE).unwrap());
+    cases.extend((0..count).map(|number| generate::case(seed.wrapping_add(number))));
+    let space = support::tmpfs();
+    let started = SystemTime::now() - Duration::from_secs(1);
+    let mut unexpected = String::new();
+    let mut failed = 0;
+    for (number, case) in cases.iter().enumerate() {
+        let found = mounted_here(case, &space.path().join(number.to_string()), started);
+        failed += usize::from(matches!(found, Found::Failed { .. }));
+        // Where containerd itself is known to do otherwise than the dialect, it is the system, and so here.
+        let is_explained = case.differs.iter().any(|(who, _)| who == "overlayfs");
+        let text = difference(Dialect::ContainerdOverlayfs, case, &found);
+        if text.is_some() != is_explained {
+            let text = text.unwrap_or_else(|| "  no difference after all".to_owned());
+            unexpected += &format!("HANDROLL_SEED={seed}, {}:\n{text}", case.text());
+        }
+    }
+    println!("{} stacks, {failed} of which are refused", cases.len());
+    assert!(unexpected.is_empty(), "\n{unexpected}");
+}
+
+/// What shows of a case that is unpacked and mounted in a directory, which is removed again.
+fn mounted_here(case: &Case, directory: &std::path::Path, started: SystemTime) -> Found {
+    let [upper, work] = ["upper", "work"].map(|name| directory.join(name));
+    std::fs::create_dir_all(&upper).unwrap();
+    std::fs::create_dir(&work).unwrap();
+    let powers = Powers {
+        userxattr: false,
+        is_confined: false,
+    };
+    let place = Place::open(directory, "place", powers).unwrap();
+    let blob = |tar: Vec<u8>| LayerBlob {
+        diff_id: None,
+        blob: Content::inline(tar),
+    };
+    let blobs: Vec<LayerBlob> = case.tars().into_iter().map(blob).collect();
+    let found = match place.stack(&blobs, &mut |_| {}) {
+        Err(PlaceError::Entry { why, .. }) => Found::Failed {
+            text: why.to_string(),
+            remains: true,
+        },
+        Err(error) => panic!("{}: {error}", case.name),
+        Ok(stack) => {
+            let lowers = stack.iter().rev().map(|layer| &layer.directory);
+            let overlay = OverlayMount::new(OverlayOptions::default()).upper(&upper, &work);
+            let overlay = lowers.fold(overlay, |overlay, lower| overlay.lower(lower));
+            let mounted = overlay.detached().unwrap();
+            look(
+                &PathBuf::from(format!("/proc/self/fd/{}/.", mounted.as_fd().as_raw_fd())),
+                started,
+            )
+        }
+    };
+    std::fs::remove_dir_all(directory).unwrap();
+    found
 }

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use handroll::native::{
     LayerBlob, LeftOut, MAX_LOWERS, MountApi, Mounted, OverlayMount, OverlayOptions, Place, Powers,
     RedirectDir, Session, UnpackedLayer, Unpacking, Upper, enter_user_namespace, may_mount, run_to_end,
-    unmount_at, unshare_mounts,
+    unmount_at, unshare_mounts, user_namespace,
 };
 use handroll::workbench::ImageState;
 
@@ -150,24 +150,7 @@ pub fn run(arguments: &MountArgs) -> Result<Verdict, Failure> {
     }
     let image = session::open_image(&arguments.image)?;
     let blobs = blobs(&image)?;
-    let mut powers = Powers {
-        userxattr: arguments.userxattr || !is_able,
-        is_confined: false,
-    };
-    let mut kind = match powers.userxattr {
-        true => "userxattr".to_owned(),
-        false => "trusted".to_owned(),
-    };
-    if !is_able {
-        let namespace = enter_user_namespace().map_err(Failure::work)?;
-        if let Some(reason) = namespace.single {
-            eprintln!("handroll: only your own user and group are mapped: {reason}");
-        }
-        powers.is_confined = true;
-        kind = namespace.name;
-    } else if !arguments.command.is_empty() {
-        unshare_mounts().map_err(Failure::work)?;
-    }
+    let (kind, powers) = enter(arguments, is_able)?;
     let place = Place::open(&base, &kind, powers).map_err(Failure::work)?;
     let stack = unpack(&place, &blobs)?;
     tell_left_out(&stack);
@@ -183,6 +166,35 @@ pub fn run(arguments: &MountArgs) -> Result<Verdict, Failure> {
         }
         false => run_command(&arguments.command, mounted, own.map(|(session, _)| session)),
     }
+}
+
+/// Goes into the namespaces that are needed. The kind of layers that there are there, and what is kept of them.
+fn enter(arguments: &MountArgs, is_able: bool) -> Result<(String, Powers), Failure> {
+    let namespace = match is_able {
+        true => user_namespace().map_err(Failure::work)?,
+        false => {
+            let namespace = enter_user_namespace().map_err(Failure::work)?;
+            if let Some(reason) = namespace.single {
+                eprintln!("handroll: only your own user and group are mapped: {reason}");
+            }
+            Some(namespace.name)
+        }
+    };
+    if is_able && !arguments.command.is_empty() {
+        unshare_mounts().map_err(Failure::work)?;
+    }
+    let is_confined = namespace.is_some();
+    let userxattr = arguments.userxattr || is_confined;
+    let kind = match (namespace, userxattr) {
+        (Some(name), _) => name,
+        (None, true) => "userxattr".to_owned(),
+        (None, false) => "trusted".to_owned(),
+    };
+    let powers = Powers {
+        userxattr,
+        is_confined,
+    };
+    Ok((kind, powers))
 }
 
 fn check_target(target: &Path) -> Result<(), Failure> {

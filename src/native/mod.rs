@@ -26,7 +26,9 @@ pub use file::FileSource;
 pub use kernel::{Kernel, KernelError};
 pub use layer_root::{LeftOut, Powers};
 pub use listing::read_files;
-pub use namespace::{NamespaceError, UserNamespace, enter_user_namespace, may_mount, unshare_mounts};
+pub use namespace::{
+    NamespaceError, UserNamespace, enter_user_namespace, may_mount, unshare_mounts, user_namespace,
+};
 pub use note::{Note, Spelling};
 pub use overlay_mount::{
     Detached, Layer, MAX_LOWERS, MountApi, MountError, Mounted, OverlayMount, OverlayOptions, RedirectDir,

@@ -1,8 +1,8 @@
 //! What is mounted: the lines of `/proc/…/mountinfo` (proc_pid_mountinfo(5)).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// A mount of this thread's namespace.
@@ -55,6 +55,17 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// What overlayfs makes of a path with `\` before some bytes.
+fn without_escapes(path: &[u8]) -> Vec<u8> {
+    let mut is_escaped = false;
+    let mut bytes = path.to_vec();
+    bytes.retain(|&byte| {
+        is_escaped = byte == b'\\' && !is_escaped;
+        !is_escaped
+    });
+    bytes
+}
+
 fn octal(digits: &[u8]) -> Option<u8> {
     let digits = digits.get(..3)?;
     let text = std::str::from_utf8(digits).ok()?;
@@ -67,17 +78,29 @@ impl MountLine {
         options.find(|(key, _)| key == name).map(|(_, value)| &value[..])
     }
 
-    /// The upper directory, if it is an overlay with one.
-    pub fn upper(&self) -> Option<PathBuf> {
-        let value = self.value(b"upperdir").filter(|_| self.kind == b"overlay")?;
-        Some(PathBuf::from(OsString::from_vec(value.to_vec())))
+    /// Whether it is an overlay that writes to this directory. Kernels show the path as it was given: escaped, if
+    /// it was.
+    pub fn has_upper(&self, path: &Path) -> bool {
+        let Some(value) = self.value(b"upperdir").filter(|_| self.kind == b"overlay") else {
+            return false;
+        };
+        let path = path.as_os_str().as_bytes();
+        value == path || without_escapes(value) == path
+    }
+
+    /// Whether it is an overlay that writes somewhere, but was not told where by a path that stays: paths that
+    /// were too long for the kernel were given through /proc.
+    pub fn has_unknown_upper(&self) -> bool {
+        let upper = self.value(b"upperdir");
+        self.kind == b"overlay" && upper.is_some_and(|path| path.starts_with(b"/proc/self/fd/"))
     }
 
     /// Whether it is an overlay whose topmost lower directory lies in `place`.
     pub fn is_of(&self, place: &Path) -> bool {
         let lower = self.value(b"lowerdir+").or_else(|| self.value(b"lowerdir"));
-        let lower = lower.map(|path| PathBuf::from(OsString::from_vec(path.to_vec())));
-        self.kind == b"overlay" && lower.is_some_and(|path| path.starts_with(place))
+        let is_inside = |path: &[u8]| Path::new(OsStr::from_bytes(path)).starts_with(place);
+        let is_inside = |path: &[u8]| is_inside(path) || is_inside(&without_escapes(path));
+        self.kind == b"overlay" && lower.is_some_and(is_inside)
     }
 }
 
@@ -90,10 +113,11 @@ mod tests {
         let line = br"36 35 0:42 / /a\040b\134c rw,relatime shared:1 master:2 - overlay overlay rw,lowerdir+=/p/l\0541,lowerdir+=/q,upperdir=/u\012,index=off";
         let line = parse(line).unwrap();
         assert_eq!(line.target, Path::new("/a b\\c"));
-        assert_eq!(line.upper().unwrap(), Path::new("/u\n"));
+        assert!(line.has_upper(Path::new("/u\n")) && !line.has_upper(Path::new("/u")));
         assert!(line.is_of(Path::new("/p")) && !line.is_of(Path::new("/q")));
         assert_eq!(line.value(b"lowerdir+").unwrap(), b"/p/l,1");
         assert_eq!(parse(b"36 35"), None);
         assert_eq!(unescape(br"\04\999\"), br"\04\999\");
+        assert_eq!(without_escapes(br"/a\\b\,c\"), br"/a\b,c");
     }
 }

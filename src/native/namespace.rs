@@ -95,13 +95,23 @@ pub fn enter_user_namespace() -> Result<UserNamespace, NamespaceError> {
         fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
     }
     private_mounts().map_err(|errno| NamespaceError::Refused { errno })?;
-    let maps = ["uid_map", "gid_map"].map(|name| fs::read(format!("/proc/self/{name}")));
-    let [users, groups] = maps;
-    let digest = Digest::of(&[users?, groups?].join(&b'\n'));
     Ok(UserNamespace {
-        name: format!("user-{}", &digest.hex()[..16]),
+        name: name_of_maps()?,
         single,
     })
+}
+
+/// The name of the user namespace that this process is in already; none if it is the system's.
+pub fn user_namespace() -> Result<Option<String>, NamespaceError> {
+    let map = fs::read_to_string("/proc/self/uid_map")?;
+    let is_all = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    Ok(if is_all { None } else { Some(name_of_maps()?) })
+}
+
+fn name_of_maps() -> io::Result<String> {
+    let [users, groups] = ["uid_map", "gid_map"].map(|name| fs::read(format!("/proc/self/{name}")));
+    let digest = Digest::of(&[users?, groups?].join(&b'\n'));
+    Ok(format!("user-{}", &digest.hex()[..16]))
 }
 
 /// One of the two set-user-id programs, started before this process leaves its namespace and waiting for that.
@@ -200,5 +210,7 @@ mod tests {
         assert_eq!(range("bert:1:2", Some("anna"), 7), None);
         assert_eq!(range("anna:1", Some("anna"), 7), None);
         assert!(ranges("/nowhere", None, 7).unwrap_err().contains("/nowhere"));
+        let error = NamespaceError::Refused { errno: Errno::NOSPC };
+        assert!(error.to_string().contains("user.max_user_namespaces"));
     }
 }

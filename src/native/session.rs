@@ -46,8 +46,7 @@ impl Place {
     pub fn session(&self, upper: Option<&Path>) -> Result<(Session, Upper), PlaceError> {
         let mounts = self.root().join("mounts");
         make_private(&mounts)?;
-        let lock = lock_file(&mounts.join("lock"))?;
-        at(&mounts, retry(|| flock(&lock, FlockOperation::LockExclusive)))?;
+        let changing = change(&mounts)?;
         sweep(&mounts)?;
         let mut number = 1_u64;
         let directory = loop {
@@ -64,6 +63,7 @@ impl Place {
             lock: own,
             is_kept: false,
         };
+        drop(changing);
         let upper = session.make_upper(upper)?;
         Ok((session, upper))
     }
@@ -86,7 +86,7 @@ impl Session {
         }
         let given = at(given, fs::canonicalize(given))?;
         let users = at(&given, mountinfo::read())?;
-        if let Some(user) = users.iter().find(|line| line.upper().as_ref() == Some(&given)) {
+        if let Some(user) = users.iter().find(|line| line.has_upper(&given)) {
             let text = format!(
                 "it is the upper directory of what is mounted at {} already",
                 user.target.display()
@@ -150,8 +150,22 @@ fn path_of(directory: &Path, name: &str) -> PathBuf {
     fs::read_link(&path).unwrap_or(path)
 }
 
-/// Removes a session, and the work directory beside an upper one that was given.
+/// The right to add sessions and to remove them, which one process has at a time.
+fn change(mounts: &Path) -> Result<File, PlaceError> {
+    let lock = lock_file(&mounts.join("lock"))?;
+    at(mounts, retry(|| flock(&lock, FlockOperation::LockExclusive)))?;
+    Ok(lock)
+}
+
+/// Removes a session.
 fn free(directory: &Path) -> Result<(), PlaceError> {
+    let _changing = directory.parent().map(change).transpose()?;
+    remove(directory)
+}
+
+/// Removes a session, and the work directory beside an upper one that was given. Nobody else may change sessions
+/// meanwhile.
+fn remove(directory: &Path) -> Result<(), PlaceError> {
     if let Ok(work) = fs::read_link(directory.join("work")) {
         remove_directory(&work)?;
     }
@@ -160,19 +174,21 @@ fn free(directory: &Path) -> Result<(), PlaceError> {
 
 /// Removes the sessions that nobody holds and that are mounted nowhere, if nothing is lost with them.
 fn sweep(mounts: &Path) -> Result<(), PlaceError> {
-    let lines = at(mounts, mountinfo::read())?;
     for directory in sessions(mounts)? {
-        let held = match File::open(directory.join("lock")) {
-            Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err(),
-            Err(_) => false,
-        };
+        let lock = File::open(directory.join("lock"));
+        let is_held = |lock: &File| flock(lock, FlockOperation::NonBlockingLockExclusive).is_err();
+        if lock.as_ref().is_ok_and(is_held) {
+            continue;
+        }
+        // Only now: before, it may have been about to be mounted.
+        let lines = at(mounts, mountinfo::read())?;
         let upper = path_of(&directory, "upper");
-        let is_mounted = || lines.iter().any(|line| line.upper().as_ref() == Some(&upper));
+        let is_mounted = lines.iter().any(|line| line.has_upper(&upper));
         let is_recorded = directory.join("target").is_symlink();
         // Another namespace may have a recorded one: it goes by itself only if nothing was written to it.
         let is_empty = || fs::read_dir(&upper).map_or(true, |mut entries| entries.next().is_none());
-        if !held && !is_mounted() && (!is_recorded || is_empty()) {
-            free(&directory)?;
+        if !is_mounted && (!is_recorded || is_empty()) {
+            remove(&directory)?;
         }
     }
     Ok(())
@@ -285,20 +301,23 @@ fn session_of(base: &Path, target: &Path, line: Option<&MountLine>) -> Result<Op
     let Ok(kinds) = fs::read_dir(base) else {
         return Ok(None);
     };
-    let upper = line.and_then(MountLine::upper);
+    let mut here = Vec::new();
     for kind in kinds {
         let mounts = at(base, kind)?.path().join("mounts");
-        if !mounts.is_dir() {
-            continue;
-        }
-        for session in sessions(&mounts)? {
-            let is_here = fs::read_link(session.join("target")).is_ok_and(|path| path == target);
-            if is_here && (line.is_none() || upper.as_ref() == Some(&path_of(&session, "upper"))) {
-                return Ok(Some(session));
-            }
+        if mounts.is_dir() {
+            let is_here =
+                |session: &PathBuf| fs::read_link(session.join("target")).is_ok_and(|path| path == target);
+            here.extend(sessions(&mounts)?.into_iter().filter(is_here));
         }
     }
-    Ok(None)
+    let Some(line) = line else {
+        return Ok(here.pop());
+    };
+    if line.has_unknown_upper() && here.len() == 1 {
+        return Ok(here.pop());
+    }
+    let mut here = here.into_iter();
+    Ok(here.find(|session| line.has_upper(&path_of(session, "upper"))))
 }
 
 /// The processes that have something under a path open, or work in it, as far as this one may know.

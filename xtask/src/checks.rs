@@ -103,6 +103,8 @@ const RUST_PROGRAMS: &[Need] = &[
     need("debootstrap", "debootstrap"),
     need("setfattr", "attr"),
     need("setcap", "libcap2-bin"),
+    need("newuidmap", "uidmap"),
+    need("setpriv", "util-linux"),
     need("tar", "tar"),
     need("gzip", "gzip"),
     need("zstd", "zstd"),
