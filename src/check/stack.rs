@@ -221,7 +221,8 @@ impl StackCheck {
             }
             None => {
                 let ending = entries.ending().ok().flatten();
-                check.finish(ending, self.view.fs());
+                let is_cut = self.layers[self.at].is_cut;
+                check.finish(ending.filter(|_| !is_cut), self.view.fs());
             }
         }
         self.take(work.1);

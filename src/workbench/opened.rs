@@ -150,6 +150,9 @@ fn reference_of(entry: &ImageEntry, archive: &str) -> Reference {
     parsed.next().expect("`image` is a name")
 }
 
+/// How many characters of what made a layer are its name in lists.
+const TITLE: usize = 60;
+
 /// What people see of a layer in a list: what made it, in short.
 fn title(number: usize, created_by: Option<&str>) -> String {
     let made = created_by.unwrap_or_default();
@@ -157,7 +160,11 @@ fn title(number: usize, created_by: Option<&str>) -> String {
         .trim_start_matches("/bin/sh -c ")
         .trim_start_matches("#(nop) ");
     let made = made.split_whitespace().collect::<Vec<_>>().join(" ");
-    let made: String = made.chars().filter(|c| !c.is_control()).take(60).collect();
+    let mut made: String = made.chars().filter(|c| !c.is_control()).take(TITLE + 1).collect();
+    if let Some((cut, _)) = made.char_indices().nth(TITLE) {
+        made.truncate(cut);
+        made.push('…');
+    }
     layer_name(&made).unwrap_or_else(|_| format!("layer {}", number + 1))
 }
 
