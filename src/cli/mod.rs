@@ -29,7 +29,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 #[derive(Parser)]
 #[command(name = "handroll", version, about, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 fine, 1 findings or differences, 2 wrong usage, 3 bad input or failed work."
+    after_help = "Exit codes: 0 fine, 1 findings or differences, 2 wrong usage, 3 bad input or failed work; of `mount … -- CMD` that of CMD."
 )]
 struct Cli {
     #[command(subcommand)]

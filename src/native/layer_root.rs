@@ -26,6 +26,7 @@ use crate::tree::Time;
 const PATH_MAX: usize = 4096;
 /// Bytes of contents that are written at a time; if all of them are zero, a hole is left.
 const BLOCK: usize = 64 << 10;
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
 /// How overlayfs names its marks with `userxattr`, and how it wants names of that kind escaped which are none.
 const USER_MARKS: &[u8] = b"user.overlay.";
 const USER_MARKS_ESCAPED: &[u8] = b"user.overlay.overlay.";
@@ -190,7 +191,7 @@ fn write_content(file: &File, data: &Content) -> Result<(), Why> {
         let window = &mut buffer[..length];
         data.read_at(offset, window).map_err(GoError::Content)?;
         for (number, block) in window.chunks(BLOCK).enumerate() {
-            if block.iter().any(|&byte| byte != 0) {
+            if block != &ZEROS[..block.len()] {
                 let at = offset + (number * BLOCK) as u64;
                 file.write_all_at(block, at).map_err(failed)?;
             }
@@ -458,4 +459,32 @@ impl FileSystem for LayerRoot {
     }
 
     fn restate(&mut self, _: &Node) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_and_crowded_trees_are_removed_and_links_are_not_followed() {
+        let space = tempfile::tempdir().unwrap();
+        std::fs::write(space.path().join("stays"), "").unwrap();
+        let top = File::open(space.path()).unwrap();
+        mkdirat(&top, "tree", Mode::from_raw_mode(0o755)).unwrap();
+        let mut at = open_directory(top.as_fd(), b"tree").unwrap();
+        for _ in 0..3 * DEPTH {
+            symlinkat("../stays", &at, "link").unwrap();
+            symlinkat("..", &at, "up").unwrap();
+            for name in ["same", "other"] {
+                mkdirat(&at, name, Mode::from_raw_mode(0o700)).unwrap();
+                mkdirat(&at, format!("{name}/inner"), Mode::from_raw_mode(0o700)).unwrap();
+            }
+            at = open_directory(at.as_fd(), b"same").unwrap();
+        }
+        remove_all(&top, b"tree").unwrap();
+        remove_all(&top, b"tree").unwrap();
+        let left = std::fs::read_dir(space.path()).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["stays"]);
+    }
 }

@@ -643,3 +643,110 @@ fn what_a_killed_handroll_leaves_is_swept_once_its_command_ended() {
     }
     stage.is_clean();
 }
+
+#[test]
+fn the_articles_image_is_mounted_as_it_says() {
+    let stage = Stage::new();
+    let at = |name: &str| stage.path(name);
+    super::rig::article_files(stage.space.path());
+    let mut build = handroll();
+    build.args(["build", "--name", "x"]);
+    for layer in ["base", "delta"] {
+        build.arg("--layer").arg(at(layer));
+    }
+    ok(build.arg("-o").arg(at("image.tar")));
+    ok(&mut stage.mount(&at("image.tar")));
+    let read = |path: &str| fs::read_to_string(stage.target.join(path));
+    // The one on top shows, and the whiteout hides.
+    assert_eq!(read("hello.txt").unwrap(), "hello from delta\n");
+    assert!(read("data/config.txt").is_err());
+    assert_eq!(fs::read_dir(stage.target.join("data")).unwrap().count(), 0);
+    // The base is whole, and the whiteout is a device.
+    let layers = stage
+        .names("layers")
+        .into_iter()
+        .map(|layer| stage.path("place/trusted/layers").join(layer).join("fs"));
+    let holds = |text: &str| {
+        let mut layers = layers.clone();
+        layers
+            .find(|layer| fs::read_to_string(layer.join("hello.txt")).unwrap() == text)
+            .unwrap()
+    };
+    let [base, delta] = ["hello from base\n", "hello from delta\n"].map(holds);
+    assert_eq!(
+        fs::read_to_string(base.join("data/config.txt")).unwrap(),
+        "base config\n"
+    );
+    let whiteout = fs::symlink_metadata(delta.join("data/config.txt")).unwrap();
+    assert!(std::os::unix::fs::FileTypeExt::is_char_device(
+        &whiteout.file_type()
+    ));
+    assert_eq!(std::os::unix::fs::MetadataExt::rdev(&whiteout), 0);
+    let line = mount_line(&stage.target).unwrap();
+    assert!(
+        line.contains(&format!(
+            "lowerdir+={},lowerdir+={}",
+            delta.display(),
+            base.display()
+        )),
+        "{line}"
+    );
+    ok(&mut stage.umount());
+    stage.is_clean();
+}
+
+#[test]
+fn holes_stay_holes_and_packed_layers_are_verified_too() {
+    let stage = Stage::new();
+    let base = directory(stage.path("base"));
+    let huge = fs::File::create(base.join("huge")).unwrap();
+    huge.set_len(1 << 30).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&huge, b"end", (1 << 30) - 3).unwrap();
+    ok(program("tar")
+        .args(["--format=posix", "--sparse", "-C"])
+        .arg(&base)
+        .arg("-cf")
+        .arg(stage.path("sparse.tar"))
+        .arg("."));
+    let mut build = handroll();
+    build
+        .args(["build", "--name", "x", "--layer"])
+        .arg(stage.path("sparse.tar"))
+        .arg("-o")
+        .arg(stage.path("image.tar"));
+    ok(&mut build);
+    ok(&mut stage.mount(&stage.path("image.tar")));
+    let seen = fs::File::open(stage.target.join("huge")).unwrap();
+    let metadata = seen.metadata().unwrap();
+    assert_eq!(metadata.len(), 1 << 30);
+    let kept = std::os::unix::fs::MetadataExt::blocks(&metadata) * 512;
+    assert!(kept < 1 << 20, "{kept}");
+    let mut end = [0; 4];
+    std::os::unix::fs::FileExt::read_exact_at(&seen, &mut end, (1 << 30) - 4).unwrap();
+    assert_eq!(&end, b"\0end");
+    drop(seen);
+    ok(&mut stage.umount());
+    // The blob is gzip; half of it is refused.
+    let image = stage.path("cut");
+    ok(program("tar")
+        .arg("-C")
+        .arg(directory(image.clone()))
+        .arg("-xf")
+        .arg(stage.path("image.tar")));
+    let blobs = fs::read_dir(image.join("blobs/sha256"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let gzip = blobs
+        .into_iter()
+        .find(|path| fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]))
+        .unwrap();
+    let bytes = fs::read(&gzip).unwrap();
+    fs::write(&gzip, &bytes[..bytes.len() / 2]).unwrap();
+    let mut again = stage.mount(&image);
+    fails(
+        again.arg("--place").arg(stage.path("other-place")),
+        3,
+        "layer 1: the gzip stream is damaged",
+    );
+    stage.is_clean();
+}
