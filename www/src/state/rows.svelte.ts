@@ -11,7 +11,7 @@ export interface RowsOf {
 }
 
 /** Asked for around what is in sight, so that scrolling meets rows. */
-const MARGIN = 40;
+const MARGIN = 60;
 
 export class RowWindow {
   total = $state(0);
@@ -19,23 +19,43 @@ export class RowWindow {
   rows = $state.raw<Row[]>([]);
   /** Has an answer come for the present question? */
   ready = $state(false);
-  #asked = 0;
+  /** What the rows are the answer to. */
+  #key = '';
+  #busy = false;
+  #next: [number, number] | null = null;
 
   constructor(private readonly of: () => RowsOf) {}
 
-  /** Call in an effect: reads what it depends on. */
+  /** Call in an effect: reads what it depends on. While one question is on its way only the newest waits. */
   async load(first: number, last: number): Promise<void> {
-    const image = session.image?.id;
-    void session.tick;
-    this.of();
-    if (image === undefined) return;
-    const asked = ++this.#asked;
-    const rows = await this.#query(Math.max(0, first - MARGIN), last + MARGIN);
-    if (!rows || asked !== this.#asked) return;
+    if (this.#keyNow() === this.#key && this.#holds(first, last)) return;
+    this.#next = [first, last];
+    if (this.#busy) return;
+    this.#busy = true;
+    while (this.#next) {
+      const [first, last] = this.#next;
+      this.#next = null;
+      const key = this.#keyNow();
+      const rows = await this.#query(Math.max(0, first - MARGIN), last + MARGIN);
+      if (rows && key === this.#keyNow()) this.#take(rows, key);
+    }
+    this.#busy = false;
+  }
+
+  #keyNow(): string {
+    return JSON.stringify([session.image?.id, session.tick, this.of()]);
+  }
+
+  #holds(first: number, last: number): boolean {
+    return first >= this.from && Math.min(last, this.total) <= this.from + this.rows.length;
+  }
+
+  #take(rows: Rows, key: string): void {
     this.total = rows.total;
     this.from = rows.from;
     this.rows = rows.rows;
     this.ready = true;
+    this.#key = key;
   }
 
   /** The row at an index that may be out of sight. */
