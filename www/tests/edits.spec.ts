@@ -133,7 +133,7 @@ test('layers: add, rename, duplicate, move, remove', async ({ page }) => {
 });
 
 test('find looks in all layers, also at what is hidden', async ({ page }) => {
-  await open(page);
+  await open(page, '#files');
   await page.keyboard.press('/');
   await page.getByRole('searchbox').fill('config');
   await expect(page.getByRole('status').filter({ hasText: '2 found' })).toBeVisible();

@@ -9,7 +9,7 @@ test('shows the sample with its known digests', async ({ page }) => {
   await open(page);
   expect(await digests(page)).toEqual(golden.amd64);
   await expect(page.getByLabel('Name of the image')).toHaveValue('docker.io/library/handroll:latest');
-  await expect(page.getByRole('button', { name: 'config.txt whiteout' })).toBeVisible();
+  await expect(page.getByRole('gridcell', { name: 'config.txt whiteout' })).toBeVisible();
 });
 
 test('the program follows the platform', async ({ page }) => {

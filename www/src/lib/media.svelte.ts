@@ -1,5 +1,5 @@
 /** What the browser says of its window and of what its user wants, as state. */
-class Media {
+export class Media {
   #query: MediaQueryList;
   #matches: boolean = $state(false);
 

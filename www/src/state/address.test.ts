@@ -7,6 +7,7 @@ const there = (to: Partial<Place>) => arrive(HOME, to);
 describe('addresses', () => {
   it.each<[Partial<Place>, string]>([
     [{}, '#stack?path=/hello.txt'],
+    [{ look: 'through', find: 'a b', layer: 2 }, '#stack?look=through&find=a%20b&layer=2&path=/hello.txt'],
     [{ view: 'files', layer: 3, path: '/a b/ü?&=+%' }, '#files?layer=3&path=/a%20b/%C3%BC%3F%26%3D%2B%25'],
     [
       { view: 'documents', image: 4, node: 7, pointer: '/layers/0/digest', as: 'bytes' },

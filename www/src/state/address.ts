@@ -25,6 +25,10 @@ const DOCUMENTS: DocumentName[] = ['config', 'manifest', 'index', 'oci-layout', 
 export const ONLY = ['added', 'changed', 'hides'] as const;
 export type Only = (typeof ONLY)[number];
 
+/** How the stack is looked at; without a word as is best for what is in it. */
+export const LOOKS = ['apart', 'through', 'table'] as const;
+export type Look = (typeof LOOKS)[number];
+
 /** How a node's bytes are shown. */
 export type Shown = 'json' | 'text' | 'bytes';
 
@@ -36,6 +40,9 @@ export interface Place {
   archive: number | null;
   layer: number | null;
   path: string | null;
+  /** Of the stack: how it is looked at, and what its paths are searched for. */
+  look: Look | null;
+  find: string | null;
   /** Of an image that was made here. */
   document: DocumentName;
   /** A node of the archive's graph, a place in its document, and how it is shown. */
@@ -58,6 +65,8 @@ export const HOME: Place = {
   archive: null,
   layer: null,
   path: '/hello.txt',
+  look: null,
+  find: null,
   document: 'config',
   node: null,
   pointer: null,
@@ -76,6 +85,8 @@ type Param = { [K in keyof Place]: [K, string, Codec<Place[K]>, View[] | null] }
 const PARAMS: Param[] = [
   ['image', 'image', natural, null],
   ['archive', 'archive', natural, null],
+  ['look', 'look', oneOf<Look | null>([...LOOKS], null), ['stack']],
+  ['find', 'find', text, ['stack']],
   ['document', 'doc', oneOf(DOCUMENTS, 'config'), ['documents']],
   ['node', 'node', natural, ['documents']],
   ['pointer', 'pointer', text, ['documents']],
@@ -91,7 +102,7 @@ const PARAMS: Param[] = [
 
 /** What goes with something else: another image has other layers, another node another document. */
 const WITH: Partial<Record<keyof Place, (keyof Place)[]>> = {
-  image: ['archive', 'layer', 'path', 'node', 'finding'],
+  image: ['archive', 'layer', 'path', 'find', 'node', 'finding'],
   archive: ['node'],
   layer: ['offset', 'only'],
   node: ['pointer', 'as'],

@@ -10,6 +10,7 @@ export const parts = {
   archiveCard: later(() => import('./layers/ArchiveCard.svelte')),
   layerMenu: later(() => import('./layers/layer-menu')),
   layerReading: later(() => import('./layers/LayerReading.svelte')),
+  stack: later(() => import('./stage/StackView.svelte')),
   files: later(() => import('./files/FilesView.svelte')),
   sheetTable: later(() => import('./stage/SheetTable.svelte')),
   documents: later(() => import('./documents/DocumentsView.svelte')),
