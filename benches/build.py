@@ -3,48 +3,21 @@
 
     cargo build --release --features native && benches/build.py DIR [RUNS]
 
-Both sides run in turn in this one run. Prints minimum, median and maximum of the wall time, and the peak
-memory of the largest process of each side; fails if the two disagree on the DiffID.
+Both sides run in turn in this one run. Prints minimum, median and maximum of the wall time, the least time of
+the processors, and the peak memory of the largest process of each side; fails if the two disagree on the DiffID.
 """
 
 import json
 import os
-import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
+
+from measure import run, show
 
 HANDROLL = os.path.join(os.path.dirname(__file__), "../target/release/handroll")
 TAR = ("tar -C \"$0\" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --format=gnu "
        "-cf - . 2>/dev/null")
-
-
-def run(command, stdout=None):
-    """Runs a command to its end: (seconds, peak KiB of its largest process, what it printed)."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        start = time.monotonic()
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-        seconds = time.monotonic() - start
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        with os.fdopen(writer, "w") as out:
-            json.dump([seconds, peak, done.stdout.decode()], out)
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        text = answer.read()
-    os.waitpid(pid, 0)
-    return json.loads(text)
-
-
-def show(what, runs):
-    seconds = sorted(run[0] for run in runs)
-    peak = max(run[1] for run in runs)
-    print(f"{what:<28} {seconds[0]:6.2f} {statistics.median(seconds):6.2f} {seconds[-1]:6.2f} s"
-          f"   {peak / 1024:7.1f} MiB")
 
 
 def main():
@@ -62,7 +35,7 @@ def main():
             none.append(run(build + ["--compression", "none"]))
     diff_id = subprocess.run(["sh", "-c", TAR + " | sha256sum", directory], stdout=subprocess.PIPE, check=True)
     expected = "sha256:" + diff_id.stdout.decode().split()[0]
-    found = json.loads(ours[0][2])["layers"][0]["diff_id"]
+    found = json.loads(ours[0][3])["layers"][0]["diff_id"]
     show("tar | gzip | sha256sum", theirs)
     show("handroll build", ours)
     show("handroll build, no gzip", none)
