@@ -293,6 +293,25 @@ test('fifty thousand paths in eight layers stay smooth', async ({ page }) => {
   await expect(cell(page, 'A', '/file-49999')).toBeInViewport();
 });
 
+test('an address leads to a path in folded directories', async ({ page }) => {
+  const many = Array.from({ length: 600 }, (_, i) => file(`deep/down/file-${String(i).padStart(3, '0')}`));
+  const layers = [
+    [dir('deep'), dir('deep/down'), ...many],
+    [dir('deep'), dir('deep/down')],
+  ];
+  await open(page);
+  await openArchive(page, 'deep.tar', ociArchive([{ name: 'docker.io/library/deep:1', layers }]));
+  await expect(cell(page, 'A', '/deep')).toBeVisible();
+  await expect(cell(page, 'A', '/deep/down')).toHaveCount(0);
+  for (const view of ['stack', 'merged', 'files'])
+    await test.step(view, async () => {
+      await page.evaluate((to) => (location.hash = to), `#${view}?image=2&layer=3&path=/deep/down/file-444`);
+      await expect(page.locator('[data-path="/deep/down/file-444"]').first()).toBeInViewport();
+      await page.evaluate((to) => (location.hash = to), `#${view}?image=2&layer=3&path=/deep`);
+      await expect(page.locator('[data-path="/deep"]').first()).toBeInViewport();
+    });
+});
+
 test('on a phone the stack is a table', async ({ page }) => {
   await page.setViewportSize({ width: 390, height: 844 });
   await open(page);

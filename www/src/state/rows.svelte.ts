@@ -58,6 +58,20 @@ export class RowWindow {
     this.#key = key;
   }
 
+  /** The number of a path's row. The directories that it is in open, so other rows may be there now. */
+  async reveal(path: string): Promise<number | null> {
+    const { layer, merged } = this.of();
+    const what = { ...(layer === undefined ? {} : { layer }), ...(merged ? { merged } : {}) };
+    const index = await session.client
+      .query({ query: 'row_of', image: session.image?.id ?? 0, path, ...what })
+      .catch(() => null);
+    if (index !== null && this.at(index)?.path !== path) {
+      this.#key = '';
+      await this.load(index, index + 1);
+    }
+    return index;
+  }
+
   /** The row at an index that may be out of sight. */
   async one(index: number): Promise<Row | undefined> {
     return this.at(index) ?? (await this.#query(index, index + 1))?.rows[0];
