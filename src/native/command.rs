@@ -19,6 +19,7 @@ const PASSED: [Signal; 6] = [
 /// Runs a command and waits for its end. The process must have no other threads, as they would get the signals.
 pub fn run_to_end(command: &mut Command) -> io::Result<ExitStatus> {
     let signals = set_of(&PASSED.map(Signal::as_raw), libc::SIGCHLD);
+    keep_children();
     // Before the command starts: none is lost. The command itself starts without blocked signals, as std does it.
     let before = mask(libc::SIG_BLOCK, &signals)?;
     let ended = command.spawn().and_then(|mut child| wait(&mut child, &signals));
@@ -44,6 +45,15 @@ fn wait(child: &mut Child, signals: &libc::sigset_t) -> io::Result<ExitStatus> {
             // It may have ended just now.
             let _ = kill_process(pid, signal);
         }
+    }
+}
+
+/// Makes sure that the end of a child is told: whoever started this process may have chosen otherwise.
+#[allow(unsafe_code, reason = "there is no safe call")]
+fn keep_children() {
+    // Safety: the default action has no handler that could be wrong.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
     }
 }
 

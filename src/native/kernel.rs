@@ -18,7 +18,8 @@ use rustix::io::Errno as RawErrno;
 use rustix::mount::{MountFlags, UnmountFlags};
 use rustix::process::{chroot, fchdir};
 
-use super::overlay_mount::{MountError, Mounted, OverlayMount, OverlayOptions, RedirectDir};
+use super::mount_error::MountError;
+use super::overlay_mount::{Mounted, OverlayMount, OverlayOptions, RedirectDir};
 use crate::content::Content;
 use crate::overlay::mount::{
     Call, Caller, Detail, Errno, FileType, Io, Marks, NodeType, OpenFlags, Options, Redirect, Reply, Row,

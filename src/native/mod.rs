@@ -8,6 +8,7 @@ mod kernel;
 mod layer_root;
 mod left_out;
 mod listing;
+mod mount_error;
 mod mountinfo;
 mod namespace;
 mod note;
@@ -26,13 +27,13 @@ pub use file::FileSource;
 pub use kernel::{Kernel, KernelError};
 pub use layer_root::{LeftOut, Powers};
 pub use listing::read_files;
+pub use mount_error::{MountError, Role};
 pub use namespace::{
     NamespaceError, UserNamespace, enter_user_namespace, may_mount, unshare_mounts, user_namespace,
 };
 pub use note::{Note, Spelling};
 pub use overlay_mount::{
-    Detached, Layer, MAX_LOWERS, MountApi, MountError, Mounted, OverlayMount, OverlayOptions, RedirectDir,
-    Role,
+    Detached, LayerDirectory, MAX_LOWERS, MountApi, Mounted, OverlayMount, OverlayOptions, RedirectDir,
 };
 pub use place::{LayerBlob, Place, PlaceError, UnpackedLayer, Unpacking};
 pub use scratch::TemporaryFiles;

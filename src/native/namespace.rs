@@ -49,7 +49,7 @@ pub struct UserNamespace {
 #[derive(Debug, thiserror::Error)]
 pub enum NamespaceError {
     /// The kernel refuses.
-    #[error("cannot make a user namespace: {}{}", super::overlay_mount::words(*errno), mend(*errno))]
+    #[error("cannot make a user namespace: {}{}", super::mount_error::words(*errno), mend(*errno))]
     Refused {
         /// What it answered.
         errno: Errno,

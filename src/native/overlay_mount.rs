@@ -21,7 +21,6 @@
 //! ```
 
 use std::ffi::CString;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -32,6 +31,8 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, move_mount, unmount,
 };
+
+use super::mount_error::{MountError, Role};
 
 /// The most lower layers that the kernel takes (`OVL_MAX_STACK`).
 pub const MAX_LOWERS: usize = 500;
@@ -122,153 +123,36 @@ impl OverlayOptions {
 
 /// A directory of an overlay: by its path, or open.
 #[derive(Debug)]
-pub enum Layer {
+pub enum LayerDirectory {
     /// Links in the path are followed.
     Path(PathBuf),
     /// Opened for reading (not `O_PATH`).
     Open(OwnedFd),
 }
 
-impl From<PathBuf> for Layer {
+impl From<PathBuf> for LayerDirectory {
     fn from(path: PathBuf) -> Self {
         Self::Path(path)
     }
 }
 
-impl<P: AsRef<Path> + ?Sized> From<&P> for Layer {
+impl<P: AsRef<Path> + ?Sized> From<&P> for LayerDirectory {
     fn from(path: &P) -> Self {
         Self::Path(path.as_ref().to_owned())
     }
 }
 
-impl From<OwnedFd> for Layer {
+impl From<OwnedFd> for LayerDirectory {
     fn from(fd: OwnedFd) -> Self {
         Self::Open(fd)
     }
 }
 
-/// What a directory is to an overlay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// A layer below, from the top, counted from 1 on.
-    Lower(usize),
-    /// The directory that is written to.
-    Upper,
-    /// The kernel's directory for what is not done yet.
-    Work,
-    /// Where it is mounted.
-    Target,
-}
-
-impl std::fmt::Display for Role {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Lower(number) => write!(f, "lower directory {number} from the top"),
-            Self::Upper => f.write_str("upper directory"),
-            Self::Work => f.write_str("work directory"),
-            Self::Target => f.write_str("mount point"),
-        }
-    }
-}
-
-/// An overlay could not be mounted, or not be unmounted. Nothing of it is left.
-#[derive(Debug, thiserror::Error)]
-pub enum MountError {
-    /// More layers than the kernel takes.
-    #[error("{count} layers are more than the kernel's overlayfs takes ({MAX_LOWERS}); squash some of them")]
-    TooManyLowers {
-        /// How many there are.
-        count: usize,
-    },
-    /// The kernel wants an upper directory, or two lower ones.
-    #[error("an overlay needs an upper directory or two lower ones, and there are {lowers} lower ones alone")]
-    TooFewLowers {
-        /// How many lower directories there are.
-        lowers: usize,
-    },
-    /// These two options exclude each other.
-    #[error("{one} and {other} exclude each other")]
-    Excluding {
-        /// One of them.
-        one: &'static str,
-        /// The other.
-        other: &'static str,
-    },
-    /// The option string would be cut.
-    #[error(
-        "this kernel takes the options of an overlay as one string only, and {length} bytes of {limit} are too many \
-         for it; shorten the paths of the layers, squash layers, or use Linux 6.8 or later"
-    )]
-    OptionsTooLong {
-        /// Bytes of the string with its terminating zero.
-        length: usize,
-        /// How many it may have.
-        limit: usize,
-    },
-    /// A directory can't be opened.
-    #[error("the {role} {}: {}", path.display(), explain_open(*errno))]
-    Directory {
-        /// What it is for.
-        role: Role,
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        errno: Errno,
-    },
-    /// The kernel refused.
-    #[error("the kernel refuses to {step}: {}", explain(*errno, messages))]
-    Refused {
-        /// What it was to do.
-        step: &'static str,
-        /// What it answered.
-        errno: Errno,
-        /// What it said about it.
-        messages: Vec<String>,
-    },
-}
-
-/// An error number in words.
-pub(super) fn words(errno: Errno) -> String {
-    io::Error::from(errno).to_string()
-}
-
-fn explain_open(errno: Errno) -> String {
-    let more = match errno {
-        Errno::NOTDIR => "; it has to be a directory",
-        Errno::NOENT => "; make it first",
-        Errno::LOOP => "; its symbolic links lead in a circle",
-        _ => "",
-    };
-    words(errno) + more
-}
-
-fn explain(errno: Errno, messages: &[String]) -> String {
-    let more = match errno {
-        Errno::PERM | Errno::ACCESS => {
-            "; mounting needs root (CAP_SYS_ADMIN) or a user namespace of one's own, in which `handroll mount … -- CMD` \
-             runs CMD"
-        }
-        Errno::BUSY => "; a directory of it is in use by another mount",
-        Errno::LOOP => "; directories of it are the same, or one is inside of another",
-        Errno::NODEV | Errno::NOSYS => {
-            "; this kernel has no overlayfs, or its module is not loaded (modprobe overlay)"
-        }
-        Errno::XDEV => "; the upper and the work directory have to be on one file system",
-        Errno::INVAL if messages.is_empty() => {
-            "; the upper and the work directory must be apart, on one mount, and on a file system that can be an upper \
-             one (not an overlay, not NFS); the kernel's log has more"
-        }
-        _ => "",
-    };
-    let said: String = messages.iter().map(|message| format!(" ({message})")).collect();
-    words(errno) + &said + more
-}
-
 /// An overlay to be mounted.
 #[derive(Debug)]
 pub struct OverlayMount {
-    lowers: Vec<Layer>,
-    upper: Option<(Layer, Layer)>,
+    lowers: Vec<LayerDirectory>,
+    upper: Option<(LayerDirectory, LayerDirectory)>,
     options: OverlayOptions,
 }
 
@@ -284,14 +168,14 @@ impl OverlayMount {
 
     /// One more lower layer, under those that were given before.
     #[must_use]
-    pub fn lower(mut self, directory: impl Into<Layer>) -> Self {
+    pub fn lower(mut self, directory: impl Into<LayerDirectory>) -> Self {
         self.lowers.push(directory.into());
         self
     }
 
     /// The upper directory, and the work directory beside it on the same mount.
     #[must_use]
-    pub fn upper(mut self, upper: impl Into<Layer>, work: impl Into<Layer>) -> Self {
+    pub fn upper(mut self, upper: impl Into<LayerDirectory>, work: impl Into<LayerDirectory>) -> Self {
         self.upper = Some((upper.into(), work.into()));
         self
     }
@@ -320,7 +204,7 @@ impl OverlayMount {
     }
 
     /// All directories with the names of their options, in the order in which they are set.
-    fn directories(&self) -> impl Iterator<Item = (Role, &'static str, &Layer)> {
+    fn directories(&self) -> impl Iterator<Item = (Role, &'static str, &LayerDirectory)> {
         let lowers = self.lowers.iter().enumerate();
         let lowers = lowers.map(|(at, layer)| (Role::Lower(at + 1), "lowerdir+", layer));
         let upper = self
@@ -334,21 +218,28 @@ impl OverlayMount {
     /// mount point does. It is gone with the value.
     pub fn detached(&self) -> Result<Detached, MountError> {
         self.check()?;
-        let apis: &[MountApi] = match self.options.api {
-            MountApi::Best => &[MountApi::Descriptors, MountApi::Paths],
-            MountApi::OptionString => {
-                return Err(refused("mount an overlay nowhere by mount(2)", Errno::OPNOTSUPP));
-            }
-            ref api => std::slice::from_ref(api),
-        };
-        let mut result = Err(refused("make an overlay", Errno::NOSYS));
-        for &api in apis {
-            result = self.try_detached(api);
-            if !matches!(&result, Err(error) if is_unknown(error)) {
-                break;
-            }
+        match self.options.api {
+            MountApi::OptionString => Err(refused("mount an overlay nowhere by mount(2)", Errno::OPNOTSUPP)),
+            _ => self.by_descriptors_or_paths().map_err(|(error, _)| error),
         }
-        result
+    }
+
+    /// A detached mount; or why not, and whether only the interface is missing.
+    fn by_descriptors_or_paths(&self) -> Result<Detached, (MountError, bool)> {
+        let attempt = |api| {
+            let made = self.try_detached(api);
+            made.map_err(|error| {
+                let is_missing = is_interface_missing(&error, api);
+                (error, is_missing)
+            })
+        };
+        match self.options.api {
+            MountApi::Best => match attempt(MountApi::Descriptors) {
+                Err((_, true)) => attempt(MountApi::Paths),
+                result => result,
+            },
+            api => attempt(api),
+        }
     }
 
     fn try_detached(&self, api: MountApi) -> Result<Detached, MountError> {
@@ -384,7 +275,7 @@ impl OverlayMount {
             };
             set(step, result)?;
         }
-        set("make the overlay", fsconfig_create(&context))?;
+        set(MAKE, fsconfig_create(&context))?;
         let fd = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, self.options.attributes());
         let fd = fd.map_err(|errno| refused("mount the overlay", errno))?;
         Ok(Detached { fd })
@@ -403,16 +294,13 @@ impl OverlayMount {
             .map_err(|error| fail(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let place = openat(CWD, &absolute, flags, Mode::empty()).map_err(fail)?;
-        let detached = match self.options.api {
-            MountApi::OptionString => None,
-            api => match self.detached() {
-                Err(error) if api == MountApi::Best && is_unknown(&error) => None,
-                result => Some(result?),
+        match self.options.api {
+            MountApi::OptionString => self.mount_by_string(&place)?,
+            api => match self.by_descriptors_or_paths() {
+                Ok(detached) => detached.attach(&place)?,
+                Err((_, true)) if api == MountApi::Best => self.mount_by_string(&place)?,
+                Err((error, _)) => return Err(error),
             },
-        };
-        match detached {
-            Some(detached) => detached.attach(&place)?,
-            None => self.mount_by_string(&place)?,
         }
         Ok(Mounted {
             target: absolute,
@@ -432,8 +320,8 @@ impl OverlayMount {
         }
         for (role, key, layer) in self.directories() {
             let path = match layer {
-                Layer::Path(path) => path.as_os_str().as_bytes().to_vec(),
-                Layer::Open(fd) => proc_path(fd.as_fd()),
+                LayerDirectory::Path(path) => path.as_os_str().as_bytes().to_vec(),
+                LayerDirectory::Open(fd) => proc_path(fd.as_fd()),
             };
             let key = match role {
                 Role::Lower(1) => b"lowerdir=",
@@ -471,21 +359,30 @@ impl OverlayMount {
     }
 }
 
-/// The step that older kernels do not know.
+/// The steps at which older kernels fail.
 const LOWER: &str = "take a lower directory";
+const MAKE: &str = "make the overlay";
 
-/// Whether an error may mean that the kernel does not know the interface.
-fn is_unknown(error: &MountError) -> bool {
-    match error {
-        MountError::Refused {
-            step,
-            errno,
-            messages,
-        } => {
-            let is_parameter = |message: &String| message.contains("Unknown parameter");
-            *errno == Errno::NOSYS
-                || *step == LOWER && (*errno == Errno::INVAL || messages.iter().any(is_parameter))
-        }
+/// Whether an error says that the kernel lacks the interface: the system calls, the option, descriptors as its
+/// value; or, before Linux 6.5, all options but those of mount(2), which is found out when the overlay is made,
+/// without a word.
+fn is_interface_missing(error: &MountError, api: MountApi) -> bool {
+    let MountError::Refused {
+        step,
+        errno,
+        messages,
+    } = error
+    else {
+        return false;
+    };
+    let is_about_option = |message: &String| {
+        let texts = ["Unknown parameter", "Bad value", "Parameter type"];
+        texts.iter().any(|text| message.contains(text))
+    };
+    match (*errno, *step) {
+        (Errno::NOSYS, _) => true,
+        (Errno::INVAL, LOWER) => messages.is_empty() || messages.iter().any(is_about_option),
+        (Errno::INVAL, MAKE) => api == MountApi::Paths && messages.is_empty(),
         _ => false,
     }
 }
@@ -533,10 +430,10 @@ enum Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    fn open(role: Role, layer: &'a Layer) -> Result<Self, MountError> {
+    fn open(role: Role, layer: &'a LayerDirectory) -> Result<Self, MountError> {
         match layer {
-            Layer::Open(fd) => Ok(Self::There(fd)),
-            Layer::Path(path) => {
+            LayerDirectory::Open(fd) => Ok(Self::There(fd)),
+            LayerDirectory::Path(path) => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
                 let fd = openat(CWD, path, flags, Mode::empty());
                 let fd = fd.map_err(|errno| MountError::Directory {

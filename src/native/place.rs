@@ -24,7 +24,8 @@ use rustix::io::Errno;
 use super::TemporaryFiles;
 use super::layer_root::{LayerRoot, LeftOut, Powers, remove_all};
 use super::left_out;
-use super::overlay_mount::{MAX_LOWERS, MountError};
+use super::mount_error::MountError;
+use super::overlay_mount::MAX_LOWERS;
 use crate::compress::inflate::{Inflate, InflateError, Packing, limit_for};
 use crate::content::{Content, ContentError, ScratchSpace as _};
 use crate::digest::{Digest, Hasher, chain_id};
@@ -284,7 +285,10 @@ impl Place {
             return Ok(known);
         }
         let work = self.root.join("work").join(chain_id.hex());
-        let left_out = self.fill(&work, &tar, number, stack)?;
+        let left_out = self.fill(&work, &tar, number, stack).inspect_err(|_| {
+            // The next run sweeps what cannot be removed now.
+            let _ = remove_directory(&work);
+        })?;
         let done = self.layer_path(chain_id);
         at(&done, fs::rename(&work, &done))?;
         let layers = self.root.join("layers");

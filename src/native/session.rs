@@ -233,7 +233,7 @@ pub enum UnmountError {
         is_mount: bool,
     },
     /// The kernel refused.
-    #[error("cannot unmount {}: {}{}", target.display(), super::overlay_mount::words(*errno), hint(*errno, users))]
+    #[error("cannot unmount {}: {}{}", target.display(), super::mount_error::words(*errno), hint(*errno, users))]
     Refused {
         /// Where.
         target: PathBuf,

@@ -486,6 +486,53 @@ fn what_cannot_be_mounted_is_said_and_leaves_nothing() {
 }
 
 #[test]
+fn a_full_disk_is_said_and_left_as_it_was() {
+    let stage = Stage::new();
+    let place = directory(stage.path("place"));
+    ok(program("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "none"])
+        .arg(&place));
+    let content = "x".repeat(3 << 20);
+    let image = stage.layout(&["file small", &format!("file big content={content}")]);
+    fails(
+        &mut stage.mount(&image),
+        3,
+        "layer 2, `big` at byte 0: No space left on device",
+    );
+    stage.is_clean();
+    assert_eq!(stage.names("layers").len(), 1);
+}
+
+#[test]
+fn on_an_overlay_the_upper_directory_has_to_be_elsewhere() {
+    let stage = Stage::new();
+    let image = stage.layout(&["file a", "dir target"]);
+    ok(&mut stage.mount(&image));
+    let inner = stage.target.join("target");
+    let place = stage.target.join("place");
+    let run = |command: &str| {
+        let mut run = stage.run(command);
+        run.arg("--place").arg(&place);
+        run
+    };
+    fails(
+        run("mount").arg(&image).arg(&inner),
+        3,
+        "has to be on another file system",
+    );
+    assert_eq!(mount_line(&inner), None);
+    ok(run("mount")
+        .arg(&image)
+        .arg(&inner)
+        .arg("--upper")
+        .arg(stage.path("upper")));
+    assert!(inner.join("a").exists());
+    ok(run("umount").arg(&inner));
+    ok(&mut stage.umount());
+    stage.is_clean();
+}
+
+#[test]
 fn only_what_handroll_mounted_is_unmounted() {
     let stage = Stage::new();
     let image = stage.layout(&["file a"]);
@@ -600,6 +647,19 @@ fn a_command_runs_in_mounts_of_its_own() {
         assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
         stage.is_clean();
     }
+    // Whoever started handroll does not want to hear of children.
+    let mut deaf = program("sh");
+    deaf.args(["-c", r#"trap '' CHLD; exec "$@""#, "sh"])
+        .arg(env!("CARGO_BIN_EXE_handroll"));
+    deaf.arg("mount")
+        .arg(&image)
+        .arg(&stage.target)
+        .arg("--place")
+        .arg(stage.path("place"));
+    assert_eq!(
+        deaf.args(["--", "sh", "-c", "exit 5"]).status().unwrap().code(),
+        Some(5)
+    );
     // It is killed by a signal of its own, or is not there.
     assert_eq!(run("kill -KILL $$").status().unwrap().code(), Some(137));
     let mut missing = stage.mount(&image);

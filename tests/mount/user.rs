@@ -43,7 +43,7 @@ impl Home {
         }
         // Where the build lies, others may not be allowed to look.
         let program = space.path().join("handroll");
-        fs::copy(env!("CARGO_BIN_EXE_handroll"), &program).unwrap();
+        copy(Path::new(env!("CARGO_BIN_EXE_handroll")), &program);
         let home = directory(space.path().join("home"));
         chown(&home, Some(UID), Some(UID)).unwrap();
         let target = directory(space.path().join("target"));
@@ -89,6 +89,12 @@ impl Home {
         }
         output
     }
+}
+
+/// Copies a program. Not by this process: another thread that starts something meanwhile would inherit the open
+/// file, and a program that is open for writing cannot be run.
+fn copy(from: &Path, to: &Path) {
+    ok(program("cp").arg(from).arg(to));
 }
 
 fn printed(output: &Output) -> (String, String) {
@@ -202,9 +208,10 @@ fn without_them_owners_that_could_not_be_kept_are_listed() {
 fn newuidmap_that_fails_is_told_and_not_fatal() {
     let home = Home::new(&format!("{UID}:200000:65536\n"));
     // It is found before the real one.
-    let own = home.path("newuidmap");
-    fs::write(&own, "#!/bin/sh\necho it is broken >&2; exit 1\n").unwrap();
-    fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = home.path("script");
+    fs::write(&script, "#!/bin/sh\necho it is broken >&2; exit 1\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    copy(&script, &home.path("newuidmap"));
     let image = layout(&home.path("layout"), &LAYERS);
     let mut run = home.mount(&image);
     let path = format!("{}:/usr/bin:/bin", home.space.path().display());
