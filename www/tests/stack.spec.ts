@@ -137,7 +137,7 @@ test('a path lights its column, and it is said what hides what', async ({ page }
     ],
     ['D', '/etc', 'The names in it add up from A, B, C, D and F; mode, owner and time are F’s.'],
   ] as const) {
-    await cell(page, letter, path).hover({ position: { x: 40, y: 13 } });
+    await cell(page, letter, path).locator('.label').hover();
     await expect(says).toContainText(said);
     // The whole row, on every sheet.
     await expect(page.locator(`.cell.lit`)).toHaveCount(6);
@@ -145,13 +145,28 @@ test('a path lights its column, and it is said what hides what', async ({ page }
       await expect(one).toHaveAttribute('data-path', path);
   }
   // The directory that takes it away is marked on the sheet that does so.
-  await cell(page, 'A', '/etc/ssl/certs/old.pem').hover({ position: { x: 40, y: 13 } });
+  await cell(page, 'A', '/etc/ssl/certs/old.pem').locator('.label').hover();
   await expect(page.locator('.cell.hides')).toHaveAttribute('data-path', '/etc/ssl');
-  await cell(page, 'A', '/lib/libc.so').hover({ position: { x: 40, y: 13 } });
+  await cell(page, 'A', '/lib/libc.so').locator('.label').hover();
   await expect(page.locator('.cell.hides')).toHaveAttribute('data-path', '/lib');
   // A pin ends at what shows.
   const end = await page.locator('svg .end, svg .bar').count();
   expect(end).toBe(1);
+});
+
+test('what is seen through a sheet is reached through it', async ({ page }) => {
+  await start(page);
+  const { left, right } = await cell(page, 'A', '/var/cache/packages').evaluate((element) => ({
+    left: element.querySelector('.size')!.getBoundingClientRect().left,
+    right: document.querySelectorAll('.film')[1]!.getBoundingClientRect().left,
+  }));
+  expect(left).toBeGreaterThan(right);
+  await cell(page, 'A', '/var/cache/packages').locator('.size').click();
+  await expect(page.getByText('writing to A')).toBeVisible();
+  // Where nothing stands, it is the nearest sheet.
+  const box = (await cell(page, 'D', '/var/cache/packages').boundingBox())!;
+  await page.mouse.click(box.x + 8, box.y + box.height / 2);
+  await expect(page.getByText('writing to D')).toBeVisible();
 });
 
 test('an opaque directory is a panel over all its rows', async ({ page }) => {
@@ -224,7 +239,7 @@ test('rows are text: found by name, marked, copied', async ({ page }) => {
 test('the core sample tells the story', async ({ page }) => {
   await start(page, '#stack');
   const sample = page.getByRole('list', { name: /What each layer did/ });
-  await cell(page, 'A', '/etc/motd').click({ position: { x: 40, y: 13 } });
+  await cell(page, 'A', '/etc/motd').locator('.label').click();
   const strata = sample.getByRole('listitem');
   await expect(strata).toHaveText([
     /A makes it 6 B; hidden by C, and still in the image: 6 B/,
@@ -239,11 +254,11 @@ test('the core sample tells the story', async ({ page }) => {
   expect(tops).toEqual([...tops].sort((a, b) => b - a));
   await strata.nth(2).getByRole('button').click();
   await expect(page.getByText('writing to C')).toBeVisible();
-  await cell(page, 'A', '/lib/libc.so').click({ position: { x: 40, y: 13 } });
+  await cell(page, 'A', '/lib/libc.so').locator('.label').click();
   await expect(strata.filter({ hasText: 'takes it away' })).toContainText(
     'something else is in the place of /lib',
   );
-  await cell(page, 'B', '/etc/passwd').click({ position: { x: 40, y: 13 } });
+  await cell(page, 'B', '/etc/passwd').locator('.label').click();
   await expect(strata.nth(1)).toContainText(/changes it\s?shows content; 9 B/);
 });
 
@@ -263,7 +278,7 @@ test('fifty thousand paths in eight layers stay smooth', async ({ page }) => {
   await open(page);
   await openArchive(page, 'many.tar', ociArchive([{ name: 'docker.io/library/many:1', layers }]));
   await expect(cell(page, 'A', '/file-00000')).toBeVisible();
-  await cell(page, 'H', '/file-00000').click({ position: { x: 40, y: 13 } });
+  await cell(page, 'H', '/file-00000').locator('.label').click();
   const frames = await page
     .locator('.scroller')
     .first()
@@ -344,7 +359,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     for (const name of ['Apart', 'Through', 'Table']) {
       test(name, async ({ page }) => {
         await start(page, '#stack');
-        await cell(page, 'A', '/etc/ssl/certs/old.pem').click({ position: { x: 40, y: 13 } });
+        await cell(page, 'A', '/etc/ssl/certs/old.pem').locator('.label').click();
         await look(page, name).click();
         await page.waitForTimeout(800);
         const { violations } = await new AxeBuilder({ page }).analyze();

@@ -1,6 +1,6 @@
 /** Sheets stay in the room that there is, in order, and lie on one another when one looks through. */
 import { describe, expect, it } from 'vitest';
-import { gaps, hang, seen, type Hang } from './acetate';
+import { depthAt, gaps, hang, seen, type Hang } from './acetate';
 
 const ROOMS = [
   { width: 620, height: 400 },
@@ -46,6 +46,7 @@ describe('sheets', () => {
     for (const apart of [1, 0.7, 0]) {
       const sheets = hang(stack, gaps(800, stack), apart);
       const ends = sheets.flatMap((sheet) => [0, sheet.width].map((x) => seen(sheet, x, 100)));
+      for (const [x, y] of ends) expect(depthAt(sheets, x, y)).toBeCloseTo(100, 1);
       const slope = sheets[0]!.slope / sheets[0]!.across;
       for (const [x, y] of ends) expect(y - slope * x).toBeCloseTo(ends[0]![1] - slope * ends[0]![0], 1);
     }

@@ -27,7 +27,7 @@ export interface Sheet {
 }
 
 const NARROWEST = 230;
-const WIDEST = 340;
+const WIDEST = 360;
 const WIDEST_THROUGH = 860;
 /** Seen from the side a sheet is so much narrower, and falls so much to the right. */
 const ACROSS = 0.94;
@@ -72,7 +72,7 @@ export function hang({ width, height, tallest }: Hang, offsets: number[], apart:
   const fall = SLOPE * apart * ((offsets.at(-1) ?? 0) * apart + wide);
   const room = height - fall - 2 * most;
   const tall = Math.min(tallest, room);
-  const above = Math.min((room - tall) / 2, 60 * apart) + most;
+  const above = Math.min((room - tall) * 0.4, 120) * apart + most;
   return offsets.map((offset, i) => ({
     x: mix(left + offset, (width - through) / 2),
     y: above + SLOPE * apart * offset * apart - i * step,
@@ -95,4 +95,10 @@ export function free(sheets: Sheet[], position: number, taken: (position: number
   const sheet = sheets[position]!;
   const next = sheets.findIndex((_, i) => i > position && taken(i));
   return next < 0 ? sheet.width : Math.min(sheet.width, (sheets[next]!.x - sheet.x) / sheet.across);
+}
+
+/** The row's height that is seen at a point: how far from the upper edge of what is on the sheets. */
+export function depthAt(sheets: Sheet[], x: number, y: number): number {
+  const { x: left, y: top, inset, slope, across } = sheets[0]!;
+  return y - top - inset - (slope / across) * (x - left);
 }
