@@ -463,6 +463,8 @@ impl FileSystem for LayerRoot {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -486,5 +488,51 @@ mod tests {
         let left = std::fs::read_dir(space.path()).unwrap();
         let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["stays"]);
+    }
+
+    /// Whoever calls resolves links first; should that ever fail, the kernel still leads nowhere.
+    #[test]
+    fn paths_lead_out_by_no_link() {
+        let space = tempfile::tempdir().unwrap();
+        let outside = space.path().join("outside");
+        let inside = space.path().join("inside");
+        std::fs::create_dir_all(inside.join("d")).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("file"), "canary").unwrap();
+        for (target, link) in [
+            (&outside, "absolute"),
+            (&PathBuf::from("../../outside"), "d/relative"),
+        ] {
+            std::os::unix::fs::symlink(target, inside.join(link)).unwrap();
+        }
+        std::os::unix::fs::symlink("d", inside.join("stays")).unwrap();
+        let powers = Powers {
+            userxattr: false,
+            is_confined: false,
+        };
+        let mut root = LayerRoot::open(&inside, powers).unwrap();
+        for link in [
+            "/absolute",
+            "/d/relative",
+            "/stays/relative",
+            "/stays/../../outside",
+        ] {
+            let at = |name: &str| format!("{link}/{name}").into_bytes();
+            let data = Content::inline(*b"new");
+            assert_eq!(root.lstat(&at("file")).err(), Some(Errno::ENOENT), "{link}");
+            assert_eq!(root.mkdir(&at("new"), 0o755).err(), Some(Errno::ENOENT));
+            assert_eq!(root.create(&at("new"), data).err(), Some(Errno::ENOENT.into()));
+            assert_eq!(root.symlink(b"x", &at("new")).err(), Some(Errno::ENOENT));
+            assert_eq!(root.mknod(&at("new"), Kind::Fifo, 0).err(), Some(Errno::ENOENT));
+            assert_eq!(root.link(&at("file"), b"/stolen").err(), Some(Errno::ENOENT));
+            assert_eq!(root.remove_all(&at("file")), Ok(()));
+        }
+        root.mkdir(b"/stays/new", 0o755).unwrap();
+        let names = |path: &Path| std::fs::read_dir(path).unwrap().count();
+        assert_eq!(
+            (names(&outside), names(&inside), names(&inside.join("d"))),
+            (1, 3, 2)
+        );
+        assert_eq!(std::fs::read(outside.join("file")).unwrap(), b"canary");
     }
 }
