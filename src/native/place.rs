@@ -312,8 +312,9 @@ impl Place {
         stack: &[UnpackedLayer],
     ) -> Result<LeftOut, PlaceError> {
         let root = work.join("fs");
-        make_private(work)?;
-        make_private(&root)?;
+        for path in [work, &root] {
+            at(path, DirBuilder::new().mode(0o700).create(path))?;
+        }
         // The mode that containerd gives the root of a layer, whatever the umask.
         at(&root, fs::set_permissions(&root, Permissions::from_mode(0o755)))?;
         let mut fs_root = at(&root, LayerRoot::open(&root, self.powers))?;

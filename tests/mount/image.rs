@@ -201,6 +201,40 @@ fn the_mount_line_is_containerds_with_the_layers_one_by_one() {
 }
 
 #[test]
+fn options_are_in_the_mount_line() {
+    let stage = Stage::new();
+    let image = stage.layout(&["file a", "file b"]);
+    for (options, before, after) in [
+        (&["--trusted"][..], "rw,relatime ", ",uuid=on"),
+        (&["--read-only"], "ro,nosuid,nodev,relatime ", ",redirect_dir=on"),
+        (
+            &["--redirect-dir", "on"],
+            "rw,nosuid,nodev,relatime ",
+            ",redirect_dir=on,uuid=on",
+        ),
+        (
+            &["--redirect-dir", "nofollow"],
+            "rw,nosuid,nodev,relatime ",
+            ",redirect_dir=nofollow,uuid=on",
+        ),
+        (
+            &["--userxattr"],
+            "rw,nosuid,nodev,relatime ",
+            ",redirect_dir=nofollow,uuid=on,userxattr",
+        ),
+    ] {
+        ok(stage.mount(&image).args(options));
+        let line = mount_line(&stage.target).unwrap();
+        assert!(
+            line.starts_with(before) && line.ends_with(after),
+            "{options:?}: {line}"
+        );
+        ok(&mut stage.umount());
+    }
+    stage.is_clean();
+}
+
+#[test]
 fn hundreds_of_layers_are_mounted() {
     let stage = Stage::new();
     let text_of = |number: usize| match number {
@@ -359,10 +393,14 @@ fn a_killed_unpacking_is_swept() {
     // What was complete stays; what was not has no name.
     assert_eq!((stage.names("layers").len(), stage.names("work").len()), (1, 1));
     assert_eq!(mount_line(&stage.target), None);
+    // Whoever unpacks next sweeps, whatever it is.
+    let other = layout(&stage.path("other"), &["file other"]);
+    ok(stage.mount(&other).args(["--", "true"]));
+    stage.is_clean();
     ok(&mut stage.mount(&image));
     assert_eq!(fs::read_dir(&stage.target).unwrap().count(), 30_001);
     ok(&mut stage.umount());
-    assert_eq!(stage.names("layers").len(), 2);
+    assert_eq!(stage.names("layers").len(), 3);
     stage.is_clean();
 }
 
@@ -634,7 +672,8 @@ fn a_command_runs_in_mounts_of_its_own() {
     stage.is_clean();
     // A signal reaches the command, not only handroll.
     for (signal, code) in [("TERM", 43), ("INT", 43), ("HUP", 43)] {
-        let script = format!("trap 'exit 43' {signal}; echo ready; while :; do sleep 0.05; done");
+        let script =
+            format!("trap 'exit 43' {signal}; echo ready; for i in $(seq 400); do sleep 0.05; done; exit 1");
         let mut child = run(&script).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());
