@@ -17,6 +17,7 @@ pub mod compress;
 pub mod layer;
 pub mod image;
 pub mod overlay;
+pub mod shell;
 pub mod check;
 pub mod workbench;
 #[cfg(test)]

@@ -193,6 +193,19 @@ impl System for Kernel {
     }
 }
 
+/// The files that this thread sees, as they are, as a [`System`].
+pub struct Process;
+
+impl System for Process {
+    fn call(&mut self, caller: Caller, call: &Call) -> Result<Reply, Errno> {
+        if let Call::Remount { .. } = call {
+            return Err(Errno::EINVAL);
+        }
+        rustix::process::umask(Mode::from_raw_mode(caller.umask.into()));
+        run(call).map_err(|errno| Errno(errno.raw_os_error()))
+    }
+}
+
 fn c(path: &[u8]) -> Result<CString, RawErrno> {
     CString::new(path).map_err(|_| RawErrno::INVAL)
 }

@@ -64,7 +64,7 @@ impl Metadata {
 }
 
 /// A device's number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Device {
     /// Which driver.
     pub major: u32,

@@ -102,6 +102,7 @@ const RUST_PROGRAMS: &[Need] = &[
     need("busybox", "busybox-static"),
     need("debootstrap", "debootstrap"),
     need("setfattr", "attr"),
+    need("tree", "tree"),
     need("setcap", "libcap2-bin"),
     need("newuidmap", "uidmap"),
     need("setpriv", "util-linux"),

@@ -1,0 +1,511 @@
+//! A line at work: its system calls, counted and recorded, and what it prints.
+//!
+//! When the line is stopped, every further call fails and nothing more is printed, so every loop of a command
+//! comes to its end by itself.
+
+use super::names::NameTable;
+use super::output::{OutFile, Shown, Sink, Stream};
+use super::parse::Redirect;
+use super::{Ran, Shell, quote};
+use crate::content::{Content, WINDOW};
+use crate::overlay::mount::{
+    Call, Caller, Errno, FileName, FileType, Io, OpenFlags, Path, Reply, Stat, System,
+};
+
+/// A system call that was made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The call, with paths from the root.
+    pub call: Call,
+    /// Whether it succeeded.
+    pub result: Result<(), Errno>,
+}
+
+/// What a stopped line's calls fail with; nobody is shown it.
+const ECANCELED: Errno = Errno(125);
+
+const STOPPED: u8 = 130;
+
+pub(super) struct Job<'a> {
+    pub shell: &'a mut Shell,
+    pub caller: Caller,
+    /// The command at work, for its messages.
+    pub command: &'static str,
+    system: &'a mut dyn System,
+    goes_on: &'a mut dyn FnMut() -> bool,
+    made: Vec<Made>,
+    count: u64,
+    work: u64,
+    stopped: Option<&'static str>,
+    shown: Shown,
+    sinks: [Sink; 2],
+    files: Vec<OutFile>,
+    pub users: Option<NameTable>,
+    pub groups: Option<NameTable>,
+}
+
+impl<'a> Job<'a> {
+    pub fn new(
+        shell: &'a mut Shell,
+        system: &'a mut dyn System,
+        caller: Caller,
+        goes_on: &'a mut dyn FnMut() -> bool,
+    ) -> Self {
+        Self {
+            shown: Shown {
+                pieces: Vec::new(),
+                left: shell.limits.output,
+                is_cut: false,
+            },
+            shell,
+            caller,
+            command: "",
+            system,
+            goes_on,
+            made: Vec::new(),
+            count: 0,
+            work: 0,
+            stopped: None,
+            sinks: [Sink::Shown(Stream::Stdout), Sink::Shown(Stream::Stderr)],
+            files: Vec::new(),
+            users: None,
+            groups: None,
+        }
+    }
+
+    /// What came of the line.
+    pub fn end(mut self, status: u8) -> Ran {
+        let mut notes = String::new();
+        if self.shown.is_cut {
+            let limit = self.shell.limits.output;
+            notes += &format!("[what is printed beyond {limit} bytes is left out]\n");
+        }
+        if let Some(reason) = self.stopped {
+            let count = self.count;
+            notes += &format!("[stopped after {count} system calls: {reason}]\n");
+        }
+        self.shown.push_always(Stream::Stderr, notes.as_bytes());
+        Ran {
+            output: self.shown.pieces,
+            status: if self.stopped.is_some() { STOPPED } else { status },
+            calls: self.made,
+            call_count: self.count,
+        }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    /// One unit of work; false if there is to be no more.
+    pub fn works_on(&mut self) -> bool {
+        if self.stopped.is_none() && self.work >= self.shell.limits.calls {
+            self.stopped = Some("a line's work has a limit");
+        }
+        if self.stopped.is_none() && !(self.goes_on)() {
+            self.stopped = Some("it was asked to");
+        }
+        self.work += 1;
+        self.stopped.is_none()
+    }
+
+    /// Makes a system call.
+    pub fn call(&mut self, call: Call) -> Result<Reply, Errno> {
+        if !self.works_on() {
+            return Err(ECANCELED);
+        }
+        self.count += 1;
+        let result = self.system.call(self.caller, &call);
+        if self.made.len() < self.shell.limits.recorded {
+            let result = result.as_ref().map(|_| ()).map_err(|errno| *errno);
+            self.made.push(Made { call, result });
+        }
+        result
+    }
+
+    /// A path as it was typed, from the root. No path stays none.
+    pub fn path(&self, typed: &[u8]) -> Path {
+        match typed {
+            b"" => Path::from(&b""[..]),
+            [b'/', ..] => typed.into(),
+            _ => join(&self.shell.cwd, typed).into(),
+        }
+    }
+
+    pub fn stat(&mut self, typed: &[u8], follow: bool) -> Result<Stat, Errno> {
+        let path = self.path(typed);
+        match self.call(Call::Stat { path, follow })? {
+            Reply::Stat(stat) => Ok(stat),
+            _ => Err(Errno::EIO),
+        }
+    }
+
+    pub fn is_directory(&mut self, typed: &[u8]) -> bool {
+        self.stat(typed, true)
+            .is_ok_and(|stat| stat.file_type == FileType::Directory)
+    }
+
+    /// The names in a directory, in its order.
+    pub fn names(&mut self, typed: &[u8]) -> Result<Vec<FileName>, Errno> {
+        let path = self.path(typed);
+        match self.call(Call::Readdir { path })? {
+            Reply::Names(names) => Ok(names),
+            _ => Err(Errno::EIO),
+        }
+    }
+
+    pub fn target(&mut self, typed: &[u8]) -> Result<Vec<u8>, Errno> {
+        let path = self.path(typed);
+        match self.call(Call::Readlink { path })? {
+            Reply::Bytes(target) => Ok(target),
+            _ => Err(Errno::EIO),
+        }
+    }
+
+    /// The bytes of a file, not yet read.
+    pub fn content(&mut self, typed: &[u8]) -> Result<Content, Errno> {
+        let flags = OpenFlags {
+            read: true,
+            ..OpenFlags::default()
+        };
+        // What every system has there, an image's layers do not.
+        if &*self.path(typed) == b"/dev/null" {
+            return Ok(Content::inline(*b""));
+        }
+        match self.open(typed, flags, 0, Io::Read)? {
+            Reply::Content(content) => Ok(content),
+            _ if self.is_directory(typed) => Err(Errno::EISDIR),
+            _ => Err(Errno::ENXIO),
+        }
+    }
+
+    /// Whether something printed would still be seen.
+    pub fn has_room(&self) -> bool {
+        !self.shown.is_cut
+    }
+
+    pub fn open(&mut self, typed: &[u8], flags: OpenFlags, mode: u16, io: Io) -> Result<Reply, Errno> {
+        let path = self.path(typed);
+        self.call(Call::Open {
+            path,
+            flags,
+            mode,
+            io,
+        })
+    }
+
+    /// Passes a content window by window; `take` says whether it wants more.
+    pub fn read(&mut self, content: &Content, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Errno> {
+        let mut buffer = vec![0; content.len().min(WINDOW as u64) as usize];
+        let mut offset = 0;
+        while offset < content.len() {
+            if !self.works_on() {
+                return Err(ECANCELED);
+            }
+            let length = (content.len() - offset).min(WINDOW as u64) as usize;
+            let read = content.read_at(offset, &mut buffer[..length]);
+            read.map_err(|_| Errno::EIO)?;
+            if !take(&buffer[..length]) {
+                break;
+            }
+            offset += length as u64;
+        }
+        Ok(())
+    }
+
+    /// Prints to standard output.
+    pub fn print(&mut self, bytes: impl AsRef<[u8]>) {
+        self.write(0, bytes.as_ref());
+    }
+
+    /// Prints all of a content: a file that output goes to gets it without its being read.
+    pub fn print_content(&mut self, content: &Content) -> Result<(), Errno> {
+        match self.sinks[0] {
+            Sink::Nowhere => Ok(()),
+            Sink::File(number) => {
+                self.flush(number);
+                self.write_file(number, content.clone());
+                Ok(())
+            }
+            Sink::Shown(stream) => {
+                let mut buffer = vec![0; content.len().min(WINDOW as u64) as usize];
+                let mut offset = 0;
+                while offset < content.len() && !self.shown.is_cut && self.works_on() {
+                    let length = (content.len() - offset).min(WINDOW as u64) as usize;
+                    let read = content.read_at(offset, &mut buffer[..length]);
+                    read.map_err(|_| Errno::EIO)?;
+                    self.shown.push(stream, &buffer[..length]);
+                    offset += length as u64;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A message of the command at work.
+    pub fn complain(&mut self, text: &str) {
+        let line = format!("{}: {text}", self.command);
+        self.error_line(&line);
+    }
+
+    /// A message about a name, with what the system said.
+    pub fn complain_of(&mut self, text: &str, errno: Errno) {
+        self.complain(&format!("{text}: {}", errno.text()));
+    }
+
+    /// A message about the use of a command, with where to read on.
+    pub fn misused(&mut self, text: &str) {
+        self.complain(text);
+        let command = self.command;
+        self.error_line(&format!("Try '{command} --help' for more information."));
+    }
+
+    pub fn error_line(&mut self, text: &str) {
+        let line = format!("{text}\n");
+        self.write(1, line.as_bytes());
+    }
+
+    fn write(&mut self, stream: usize, bytes: &[u8]) {
+        if self.is_stopped() {
+            return;
+        }
+        match self.sinks[stream] {
+            Sink::Nowhere => {}
+            Sink::Shown(stream) => self.shown.push(stream, bytes),
+            Sink::File(number) => {
+                self.files[number].pending.extend_from_slice(bytes);
+                if self.files[number].is_full() {
+                    self.flush(number);
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self, number: usize) {
+        if let Some(content) = self.files[number].take() {
+            self.write_file(number, content);
+        }
+    }
+
+    fn write_file(&mut self, number: usize, content: Content) {
+        let file = &mut self.files[number];
+        let (path, offset) = (file.path.clone(), file.written);
+        file.written += content.len();
+        let flags = OpenFlags {
+            write: true,
+            append: file.append,
+            ..OpenFlags::default()
+        };
+        // A file that was removed meanwhile takes what is written, and nobody sees it.
+        let _ = self.call(Call::Open {
+            path,
+            flags,
+            mode: 0,
+            io: Io::Write(offset, content),
+        });
+    }
+
+    /// The number of the file that standard output goes to.
+    pub fn stdout_ino(&self) -> Option<u64> {
+        match self.sinks[0] {
+            Sink::File(number) => self.files[number].ino,
+            _ => None,
+        }
+    }
+
+    /// Leads the streams of the next command elsewhere.
+    pub fn redirect(&mut self, redirects: &[Redirect]) -> Result<(), u8> {
+        for redirect in redirects {
+            match redirect {
+                Redirect::Same { stream, other } => {
+                    self.sinks[stream - 1] = self.sinks[other - 1].clone();
+                }
+                Redirect::File {
+                    streams,
+                    append,
+                    target,
+                } => {
+                    let sink = match super::glob::expand(self, target).as_deref() {
+                        Ok([target]) => self.sink(target, *append),
+                        _ => Err("ambiguous redirect".to_owned()),
+                    };
+                    match sink {
+                        Ok(sink) => streams.iter().for_each(|s| self.sinks[s - 1] = sink.clone()),
+                        Err(text) => {
+                            self.end_redirects(1);
+                            self.error_line(&text);
+                            return Err(1);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn sink(&mut self, target: &[u8], append: bool) -> Result<Sink, String> {
+        let path = self.path(target);
+        if &*path == b"/dev/null" {
+            return Ok(Sink::Nowhere);
+        }
+        let flags = OpenFlags {
+            write: true,
+            create: true,
+            truncate: !append,
+            append,
+            ..OpenFlags::default()
+        };
+        let opened = self.open(target, flags, 0o666, Io::Nothing);
+        opened.map_err(|errno| format!("{}: {}", String::from_utf8_lossy(target), errno.text()))?;
+        self.files.push(OutFile {
+            path,
+            append,
+            written: 0,
+            pending: Vec::new(),
+            ino: None,
+        });
+        let number = self.files.len() - 1;
+        if let Ok(stat) = self.stat(target, true) {
+            self.files[number].ino = Some(stat.ino);
+        }
+        Ok(Sink::File(number))
+    }
+
+    /// Writes what redirected streams still hold, and leads them back.
+    pub fn end_redirects(&mut self, status: u8) -> u8 {
+        for number in 0..self.files.len() {
+            self.flush(number);
+        }
+        self.files.clear();
+        self.sinks = [Sink::Shown(Stream::Stdout), Sink::Shown(Stream::Stderr)];
+        status
+    }
+}
+
+/// A path and a name in it.
+pub(super) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    match directory.ends_with(b"/") || directory.is_empty() {
+        true => [directory, name].concat(),
+        false => [directory, b"/", name].concat(),
+    }
+}
+
+/// The last name of a path, without slashes after it; of a path of slashes, a slash.
+pub(super) fn base_name(path: &[u8]) -> &[u8] {
+    let trimmed = trim_slashes(path);
+    match trimmed {
+        b"/" => trimmed,
+        _ => trimmed.rsplit(|&byte| byte == b'/').next().unwrap_or(trimmed),
+    }
+}
+
+/// Without slashes at its end, unless it is one.
+pub(super) fn trim_slashes(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|&byte| byte != b'/');
+    match end {
+        Some(end) => &path[..=end],
+        None => &path[..path.len().min(1)],
+    }
+}
+
+/// Something found on the way through directories.
+pub(super) enum Visit {
+    /// Met, before what is in it.
+    Enter { path: Vec<u8>, stat: Stat, depth: usize },
+    /// A directory, after what is in it.
+    Leave { path: Vec<u8>, stat: Stat, depth: usize },
+    /// It could not be looked at, or not be listed.
+    Failed {
+        path: Vec<u8>,
+        is_listing: bool,
+        errno: Errno,
+        depth: usize,
+    },
+}
+
+enum Step {
+    Enter(Vec<u8>, usize),
+    Leave(Vec<u8>, Stat, usize),
+    Failed(Vec<u8>, Errno, usize),
+}
+
+/// A walk through directories in the order in which they list their names, links not followed. Paths are as
+/// long as the kernel takes them, so it is never deeper than that.
+pub(super) struct Walk {
+    steps: Vec<Step>,
+    /// Whether the top may be a link to a directory.
+    follows_top: bool,
+    entered: Option<(Vec<u8>, Stat, usize)>,
+}
+
+impl Walk {
+    pub fn new(top: &[u8]) -> Self {
+        Self {
+            steps: vec![Step::Enter(top.to_vec(), 0)],
+            follows_top: false,
+            entered: None,
+        }
+    }
+
+    /// A walk whose top may be a link to what is walked through.
+    pub fn following(top: &[u8]) -> Self {
+        Self {
+            follows_top: true,
+            ..Self::new(top)
+        }
+    }
+
+    /// Does not go into what was just entered; it is not left either.
+    pub fn skip(&mut self) {
+        self.entered = None;
+    }
+
+    pub fn next(&mut self, job: &mut Job<'_>) -> Option<Visit> {
+        if let Some((path, stat, depth)) = self.entered.take() {
+            self.list(job, path, stat, depth);
+        }
+        Some(match self.steps.pop()? {
+            Step::Enter(path, depth) => match job.stat(&path, self.follows_top && depth == 0) {
+                Ok(stat) => {
+                    if stat.file_type == FileType::Directory {
+                        self.entered = Some((path.clone(), stat.clone(), depth));
+                    }
+                    Visit::Enter { path, stat, depth }
+                }
+                Err(errno) => Visit::Failed {
+                    path,
+                    is_listing: false,
+                    errno,
+                    depth,
+                },
+            },
+            Step::Leave(path, stat, depth) => Visit::Leave { path, stat, depth },
+            Step::Failed(path, errno, depth) => Visit::Failed {
+                path,
+                is_listing: true,
+                errno,
+                depth,
+            },
+        })
+    }
+
+    fn list(&mut self, job: &mut Job<'_>, path: Vec<u8>, stat: Stat, depth: usize) {
+        let listed = job.names(&path);
+        self.steps.push(Step::Leave(path.clone(), stat, depth));
+        match listed {
+            Ok(names) => {
+                let children = names
+                    .iter()
+                    .rev()
+                    .map(|name| Step::Enter(join(&path, name), depth + 1));
+                self.steps.extend(children);
+            }
+            Err(errno) => self.steps.push(Step::Failed(path, errno, depth)),
+        }
+    }
+}
+
+/// `quote::always`, which nearly every message needs.
+pub(super) fn q(name: &[u8]) -> String {
+    quote::always(name)
+}

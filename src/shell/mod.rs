@@ -1,0 +1,205 @@
+//! A small shell on a mounted file system: one line in, what it prints and the system calls it made out.
+//!
+//! It runs on any [`System`]: the simulated overlay, or the kernel's own. Commands do what those of Debian 12 do
+//! (coreutils 9.1, findutils, tree, attr), with the same system calls where the file system can tell, and the
+//! same words when they fail, as in the locale C and the time zone UTC. `tests/shell.rs` compares them.
+//!
+//! What a shell cannot know stays out: pipes, variables of its own, jobs, input. The working directory is a
+//! path, so it does not move along with a directory that is renamed. A line's work is bounded ([`Limits`]), and
+//! whoever runs it can end it at every system call.
+
+mod attribute;
+mod complete;
+mod copy;
+mod create;
+mod disk_usage;
+mod find;
+mod glob;
+mod help;
+mod job;
+mod list;
+mod mode;
+mod names;
+mod option;
+mod output;
+mod parse;
+mod quote;
+mod read;
+mod remove;
+mod rename;
+mod stat;
+#[cfg(test)]
+mod tests;
+mod time;
+mod traced;
+mod tree;
+mod words;
+mod xattr;
+
+pub use complete::Completion;
+pub use job::Made;
+pub use output::{Piece, Stream};
+pub use traced::Traced;
+
+use crate::overlay::mount::{Caller, System};
+use crate::tree::Device;
+use job::Job;
+use parse::{Joint, Simple};
+
+/// What `mount` and `stat` tell of the file system, which system calls do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MountInfo {
+    /// The options as the mount's line shows them, as `rw,relatime,lowerdir=…,upperdir=…,workdir=…`.
+    pub options: Vec<u8>,
+    /// The number that the kernel gave the mounted file system.
+    pub device: Device,
+}
+
+/// How much one line may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// System calls, and windows of a MiB of what is read.
+    pub calls: u64,
+    /// Bytes that are printed; what is more is left out, with a note.
+    pub output: usize,
+    /// System calls of which a record is kept, from the first on.
+    pub recorded: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls: 2_000_000,
+            output: 1 << 20,
+            recorded: 10_000,
+        }
+    }
+}
+
+/// A shell between two lines.
+#[derive(Clone, Debug)]
+pub struct Shell {
+    mount: MountInfo,
+    cwd: Vec<u8>,
+    /// Where `cd -` goes.
+    previous: Option<Vec<u8>>,
+    status: u8,
+    /// How much a line may do.
+    pub limits: Limits,
+}
+
+/// What came of a line.
+#[derive(Clone, Debug, Default)]
+pub struct Ran {
+    /// What was printed, in order.
+    pub output: Vec<Piece>,
+    /// The exit status of the last command; 130 if the line was stopped.
+    pub status: u8,
+    /// The system calls in order, as many as are recorded.
+    pub calls: Vec<Made>,
+    /// How many there were.
+    pub call_count: u64,
+}
+
+impl Ran {
+    /// All bytes that went to one stream.
+    pub fn bytes(&self, stream: Stream) -> Vec<u8> {
+        let pieces = self.output.iter().filter(|piece| piece.stream == stream);
+        pieces.flat_map(|piece| piece.bytes.iter().copied()).collect()
+    }
+}
+
+impl Shell {
+    /// A shell in the root directory.
+    pub fn new(mount: MountInfo) -> Self {
+        Self {
+            mount,
+            cwd: b"/".to_vec(),
+            previous: None,
+            status: 0,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The working directory.
+    pub fn cwd(&self) -> &[u8] {
+        &self.cwd
+    }
+
+    /// Runs a line.
+    pub fn run(&mut self, system: &mut dyn System, caller: Caller, line: &[u8]) -> Ran {
+        self.run_while(system, caller, line, &mut || true)
+    }
+
+    /// Runs a line as long as `goes_on` says so; it is asked before every system call.
+    pub fn run_while(
+        &mut self,
+        system: &mut dyn System,
+        caller: Caller,
+        line: &[u8],
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Ran {
+        let parsed = parse::parse(line);
+        let mut job = Job::new(self, system, caller, goes_on);
+        let status = match parsed {
+            Ok(list) => run_list(&mut job, &list),
+            Err(error) => {
+                job.error_line(&error.to_string());
+                2
+            }
+        };
+        let ran = job.end(status);
+        self.status = ran.status;
+        ran
+    }
+
+    /// What the word that ends at the byte `cursor` of the line could go on as.
+    pub fn complete(
+        &mut self,
+        system: &mut dyn System,
+        caller: Caller,
+        line: &[u8],
+        cursor: usize,
+    ) -> Completion {
+        let mut goes_on = || true;
+        let mut job = Job::new(self, system, caller, &mut goes_on);
+        complete::complete(&mut job, &line[..cursor.min(line.len())])
+    }
+}
+
+fn run_list(job: &mut Job<'_>, list: &[(Joint, Simple)]) -> u8 {
+    let mut status = 0;
+    for (joint, simple) in list {
+        let is_run = match joint {
+            Joint::Always => true,
+            Joint::IfFine => status == 0,
+            Joint::IfFailed => status != 0,
+        };
+        if is_run && !job.is_stopped() {
+            status = run_simple(job, simple);
+            job.shell.status = status;
+        }
+    }
+    status
+}
+
+fn run_simple(job: &mut Job<'_>, simple: &Simple) -> u8 {
+    let mut words = Vec::new();
+    for word in &simple.words {
+        match glob::expand(job, word) {
+            Ok(found) => words.extend(found),
+            Err(error) => {
+                job.error_line(&error);
+                return 1;
+            }
+        }
+    }
+    if let Err(status) = job.redirect(&simple.redirects) {
+        return status;
+    }
+    let status = match words.split_first() {
+        None => 0,
+        Some((name, arguments)) => option::dispatch(job, name, arguments.to_vec()),
+    };
+    job.end_redirects(status)
+}
