@@ -510,6 +510,7 @@ fn what_cannot_be_mounted_is_said_and_leaves_nothing() {
     );
     stage.is_clean();
     assert!(!stage.path(".apart.handroll-work").exists());
+    ok(program("umount").arg(&apart));
     // Capabilities are what counts, not the name.
     let mut without = Command::new("setpriv");
     without
@@ -539,6 +540,7 @@ fn a_full_disk_is_said_and_left_as_it_was() {
     );
     stage.is_clean();
     assert_eq!(stage.names("layers").len(), 1);
+    ok(program("umount").arg(&place));
 }
 
 #[test]
