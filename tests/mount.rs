@@ -7,12 +7,18 @@ mod rig;
 mod support;
 #[path = "../src/layer/dialect/cases.rs"]
 mod cases;
+#[path = "mount/end.rs"]
+mod end;
 #[path = "mount/image.rs"]
 mod image;
 #[path = "mount/overlay.rs"]
 mod overlay;
 #[path = "dialects/runtimes.rs"]
 mod runtimes;
+#[path = "mount/stage.rs"]
+mod stage;
+#[path = "mount/trouble.rs"]
+mod trouble;
 #[path = "mount/user.rs"]
 mod user;
 

@@ -13,10 +13,11 @@ use std::path::Path;
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
     chmod, chownat, fstat, linkat, makedev, mkdirat, mknodat, openat, openat2, readlinkat, setxattr,
-    symlinkat, unlinkat, utimensat,
+    symlinkat, utimensat,
 };
 
 use super::overlay_mount::proc_path;
+use super::remove::{open_directory, remove_all};
 use super::xattr;
 use crate::content::Content;
 use crate::layer::dialect::{Attributes, Errno, FileSystem, GoError, Kind, Sort, Why};
@@ -204,75 +205,6 @@ fn write_content(file: &File, data: &Content) -> Result<(), Why> {
 
 fn id<T>(raw: u32, of: impl Fn(u32) -> T) -> Option<T> {
     (raw != u32::MAX).then(|| of(raw))
-}
-
-/// Removes what `name` is in a directory, with all that is in it, without following links and without a stack
-/// that grows with the depth: what lies deeper than a level is moved up first.
-pub(super) fn remove_all(parent: impl AsFd, name: &[u8]) -> Result<(), rustix::io::Errno> {
-    use rustix::io::Errno as E;
-    let parent = parent.as_fd();
-    match unlinkat(parent, name, AtFlags::empty()) {
-        Err(E::ISDIR | E::PERM) => {}
-        Err(E::NOENT) => return Ok(()),
-        result => return result,
-    }
-    let mut open = vec![(open_directory(parent, name)?, name.to_vec())];
-    while let Some((directory, _)) = open.last() {
-        let mut inner = None;
-        for entry in Dir::read_from(directory)? {
-            let entry = entry?;
-            let child = entry.file_name().to_bytes();
-            if matches!(child, b"." | b"..") {
-                continue;
-            }
-            match unlinkat(directory, child, AtFlags::empty()) {
-                Err(E::ISDIR | E::PERM) => match unlinkat(directory, child, AtFlags::REMOVEDIR) {
-                    Err(E::NOTEMPTY | E::EXIST) => {
-                        inner = Some(child.to_vec());
-                        break;
-                    }
-                    result => result?,
-                },
-                result => result?,
-            }
-        }
-        match inner {
-            Some(child) if open.len() < DEPTH => {
-                let next = open_directory(directory.as_fd(), &child)?;
-                open.push((next, child));
-            }
-            // Too deep for open descriptors: what is below goes up to the top and comes later.
-            Some(child) => lift(&open, &child)?,
-            None => {
-                let (_, name) = open.pop().expect("it was the last");
-                let above = open.last().map_or(parent, |(directory, _)| directory.as_fd());
-                unlinkat(above, &name[..], AtFlags::REMOVEDIR)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// How many directories are held open while a tree is removed.
-const DEPTH: usize = 100;
-
-fn open_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, rustix::io::Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(parent, name, flags, Mode::empty())
-}
-
-fn lift(open: &[(OwnedFd, Vec<u8>)], child: &[u8]) -> Result<(), rustix::io::Errno> {
-    let (top, _) = open.first().expect("there are many");
-    let (deepest, _) = open.last().expect("there are many");
-    let mut number = 0_u64;
-    loop {
-        let name = format!("{number:x}.lifted");
-        let flags = rustix::fs::RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(deepest, child, top, name, flags) {
-            Err(rustix::io::Errno::EXIST) => number += 1,
-            result => return result,
-        }
-    }
 }
 
 impl FileSystem for LayerRoot {
@@ -466,29 +398,6 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-
-    #[test]
-    fn deep_and_crowded_trees_are_removed_and_links_are_not_followed() {
-        let space = tempfile::tempdir().unwrap();
-        std::fs::write(space.path().join("stays"), "").unwrap();
-        let top = File::open(space.path()).unwrap();
-        mkdirat(&top, "tree", Mode::from_raw_mode(0o755)).unwrap();
-        let mut at = open_directory(top.as_fd(), b"tree").unwrap();
-        for _ in 0..3 * DEPTH {
-            symlinkat("../stays", &at, "link").unwrap();
-            symlinkat("..", &at, "up").unwrap();
-            for name in ["same", "other"] {
-                mkdirat(&at, name, Mode::from_raw_mode(0o700)).unwrap();
-                mkdirat(&at, format!("{name}/inner"), Mode::from_raw_mode(0o700)).unwrap();
-            }
-            at = open_directory(at.as_fd(), b"same").unwrap();
-        }
-        remove_all(&top, b"tree").unwrap();
-        remove_all(&top, b"tree").unwrap();
-        let left = std::fs::read_dir(space.path()).unwrap();
-        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left, ["stays"]);
-    }
 
     /// Whoever calls resolves links first; should that ever fail, the kernel still leads nowhere.
     #[test]

@@ -14,6 +14,7 @@ mod namespace;
 mod note;
 mod overlay_mount;
 mod place;
+mod remove;
 mod root;
 mod scratch;
 mod session;

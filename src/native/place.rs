@@ -22,10 +22,11 @@ use rustix::fs::{FlockOperation, flock, syncfs};
 use rustix::io::Errno;
 
 use super::TemporaryFiles;
-use super::layer_root::{LayerRoot, LeftOut, Powers, remove_all};
+use super::layer_root::{LayerRoot, LeftOut, Powers};
 use super::left_out;
 use super::mount_error::MountError;
 use super::overlay_mount::MAX_LOWERS;
+use super::remove::remove_all;
 use crate::compress::inflate::{Inflate, InflateError, Packing, limit_for};
 use crate::content::{Content, ContentError, ScratchSpace as _};
 use crate::digest::{Digest, Hasher, chain_id};
