@@ -3,7 +3,7 @@
 //!
 //! A program of its own rather than a list of tests, since a user namespace wants a process of its own: it runs
 //! itself once for each way of mounting. `HANDROLL_SEQUENCES` says how many sequences each way gets,
-//! `HANDROLL_SEED` repeats a run. What differs is shrunk and printed.
+//! `HANDROLL_SEED` repeats a run. What differs is shrunk and printed as a script for `handroll simulate`.
 
 #[path = "overlay/cases.rs"]
 mod cases;
@@ -16,10 +16,11 @@ use std::process::{Command, ExitCode, Stdio};
 
 use compare::Way;
 
-/// How many sequences each way gets in a test run. There are seven ways.
+/// How many sequences each way gets in a test run. There are nine ways.
 const SEQUENCES: u64 = 3_000;
 
-fn main() -> ExitCode {
+/// Runs every way, or of its own accord one of them.
+pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [flag, way, seed, first, count] = &arguments[..]
         && flag == "--way"
@@ -27,9 +28,6 @@ fn main() -> ExitCode {
         let number = |text: &String| text.parse().expect("a number");
         let way = Way::named(way).expect("a way that we gave ourselves");
         return compare::run(way, number(seed), number(first), number(count));
-    }
-    if arguments.iter().any(|argument| argument == "--list") {
-        return ExitCode::SUCCESS;
     }
     let seed = random::seed();
     let sequences = std::env::var("HANDROLL_SEQUENCES").map_or(SEQUENCES, |text| {
@@ -69,7 +67,7 @@ fn start(way: Way, seed: u64, sequences: u64) -> std::process::Child {
         }
         false => Command::new(program),
     };
-    let numbers = [seed, 0, sequences].map(|number| number.to_string());
+    let numbers = [seed, 0, way.share(sequences)].map(|number| number.to_string());
     command.arg("--way").arg(way.name()).args(numbers);
     command.stdin(Stdio::null());
     command.spawn().expect("unshare(1) is there")

@@ -242,7 +242,7 @@ fn in_kernel(script: &Script) -> Result<Report, Failure> {
     let mut options = script.options;
     for step in &script.steps {
         let result = kernel.call(caller, &step.call);
-        if let Call::Remount { options: Some(new) } = &step.call {
+        if let (Call::Remount { options: Some(new) }, Ok(_)) = (&step.call, &result) {
             options = *new;
         }
         calls.push(call_report(step.line, &step.call, &result, &[]));

@@ -25,7 +25,7 @@ use crate::overlay::mount::{
     Call, Caller, Detail, Errno, FileType, Io, Marks, NodeType, OpenFlags, Options, Redirect, Reply, Row,
     SetTime, SetXattr, Stat, System,
 };
-use crate::tree::{Device, Directory, Ino, Inode, Metadata, Node, Time, Tree};
+use crate::tree::{Device, Ino, Inode, Metadata, Node, Time, Tree};
 
 /// A real overlay, unmounted when it is dropped.
 pub struct Kernel {
@@ -103,7 +103,7 @@ impl Kernel {
     fn enter(&mut self) -> Result<(), KernelError> {
         let options = OverlayOptions {
             redirect_dir: match self.options.redirect {
-                _ if self.options.userxattr => RedirectDir::Default,
+                Redirect::NoFollow if self.options.userxattr => RedirectDir::Default,
                 Redirect::Follow => RedirectDir::Default,
                 Redirect::On => RedirectDir::On,
                 Redirect::NoFollow => RedirectDir::NoFollow,
@@ -133,16 +133,18 @@ impl Kernel {
         }
     }
 
+    /// Mounts again, as before if the new options are refused.
     fn remount(&mut self, options: Option<Options>) -> Result<Reply, Errno> {
-        let done = self.leave().and_then(|()| {
-            self.options = options.unwrap_or(self.options);
+        let before = self.options;
+        let mut enter = |options| {
+            self.options = options;
+            self.leave()?;
             self.enter()
-        });
-        match done {
+        };
+        match enter(options.unwrap_or(before)) {
             Ok(()) => Ok(Reply::Done),
-            Err(error) => {
-                // A mount that is refused leaves nothing to go on with: the caller hears why as of a call.
-                eprintln!("{error}");
+            Err(_) => {
+                enter(before).expect("it was mounted so before");
                 Err(Errno::EINVAL)
             }
         }
@@ -227,7 +229,7 @@ fn run(call: &Call) -> Result<Reply, RawErrno> {
             mode,
             io,
         } => return open(path, *flags, *mode, io),
-        Call::Truncate { path, length } => return truncate(path, *length),
+        Call::Truncate { path, length } => super::truncate::truncate(&c(path)?, *length)?,
         Call::Mkdir { path, mode: bits } => rustix::fs::mkdir(c(path)?, mode(*bits))?,
         Call::Mknod {
             path,
@@ -392,20 +394,6 @@ fn write(file: &OwnedFd, mut offset: u64, mut bytes: &[u8], append: bool) -> Res
     Ok(())
 }
 
-/// truncate(2), by way of an open file, since rustix has only that.
-fn truncate(path: &[u8], length: i64) -> Result<Reply, RawErrno> {
-    let length = u64::try_from(length).map_err(|_| RawErrno::INVAL)?;
-    let stat = rustix::fs::stat(c(path)?)?;
-    match RawType::from_raw_mode(stat.st_mode) {
-        RawType::RegularFile => {}
-        RawType::Directory => return Err(RawErrno::ISDIR),
-        _ => return Err(RawErrno::INVAL),
-    }
-    let file = rustix::fs::open(c(path)?, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::fs::ftruncate(file, length)?;
-    Ok(Reply::Done)
-}
-
 fn readdir(path: &[u8]) -> Result<Reply, RawErrno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::open(c(path)?, flags, Mode::empty())?;
@@ -536,6 +524,7 @@ fn read_rows(top: &Path, rows: &mut Vec<Row>) -> Result<(), KernelError> {
             uid: stat.uid,
             gid: stat.gid,
             mtime: stat.mtime,
+            ino: stat.ino,
             xattrs,
         });
     }
@@ -550,8 +539,13 @@ fn write_layer(top: &Path, tree: &Tree, marks: Marks) -> Result<(), KernelError>
     use std::os::unix::ffi::OsStrExt as _;
     let mut made: BTreeMap<Ino, PathBuf> = BTreeMap::new();
     let mut directories = Vec::new();
-    let mut pending = vec![(Ino::ROOT, top.to_owned())];
+    let mut pending = vec![(Some(Ino::ROOT), top.to_owned())];
     while let Some((ino, path)) = pending.pop() {
+        let Some(ino) = ino else {
+            let made = rustix::fs::mknodat(CWD, &path, RawType::CharacterDevice, Mode::empty(), 0);
+            at(&path, made)?;
+            continue;
+        };
         let inode = tree.inode(ino);
         if let Some(first) = made.get(&ino) {
             at(&path, rustix::fs::link(first, &path))?;
@@ -563,16 +557,20 @@ fn write_layer(top: &Path, tree: &Tree, marks: Marks) -> Result<(), KernelError>
             set_metadata(&path, &inode.metadata)?;
             continue;
         };
-        write_marks(&path, directory, marks)?;
+        if directory.opaque() {
+            let name = at(&path, c(&marks.name(b"opaque")))?;
+            at(
+                &path,
+                rustix::fs::lsetxattr(&path, name, b"y", XattrFlags::empty()),
+            )?;
+        }
         let child = |name: &[u8]| path.join(std::ffi::OsStr::from_bytes(name));
-        // The last one pushed is made first.
-        let mut names: Vec<_> = directory.entries().iter().collect();
+        let entries = directory.entries().iter().map(|(name, ino)| (name, Some(*ino)));
+        let whiteouts = directory.whiteouts().iter().map(|name| (name, None));
+        let mut names: Vec<_> = entries.chain(whiteouts).collect();
         names.sort();
-        pending.extend(
-            names
-                .into_iter()
-                .map(|(name, ino)| (*ino, child(name.as_bytes()))),
-        );
+        // The last one pushed is made first.
+        pending.extend(names.into_iter().map(|(name, ino)| (ino, child(name.as_bytes()))));
         directories.push((path.clone(), inode.metadata.clone()));
     }
     // What is made in a directory changes its times, so they come last, the innermost first.
@@ -604,21 +602,6 @@ fn make_node(path: &Path, inode: &Inode) -> Result<(), KernelError> {
         Node::Fifo => rustix::fs::mknodat(CWD, path, RawType::Fifo, mode, 0),
     };
     at(path, made)
-}
-
-fn write_marks(path: &Path, directory: &Directory, marks: Marks) -> Result<(), KernelError> {
-    use std::os::unix::ffi::OsStrExt as _;
-    if directory.opaque() {
-        let name = at(path, c(&marks.name(b"opaque")))?;
-        at(path, rustix::fs::lsetxattr(path, name, b"y", XattrFlags::empty()))?;
-    }
-    let names: Vec<_> = directory.whiteouts().iter().collect();
-    for name in names.into_iter().rev() {
-        let path = path.join(std::ffi::OsStr::from_bytes(name.as_bytes()));
-        let made = rustix::fs::mknodat(CWD, &path, RawType::CharacterDevice, Mode::empty(), 0);
-        at(&path, made)?;
-    }
-    Ok(())
 }
 
 fn set_metadata(path: &Path, metadata: &Metadata) -> Result<(), KernelError> {

@@ -18,6 +18,7 @@ mod remove;
 mod root;
 mod scratch;
 mod session;
+mod truncate;
 mod xattr;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -16,6 +16,8 @@ pub struct Case {
     pub upper: Tree,
     pub options: Options,
     pub calls: Vec<Call>,
+    /// Whether everything is looked at before the first call, which leaves marks in the upper.
+    pub looks_first: bool,
 }
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -26,7 +28,10 @@ pub fn caller() -> Caller {
 }
 
 pub fn layers(random: &mut Random, way: Way) -> Case {
-    let lowers = (0..1 + random.below(3)).map(|_| tree(random, way)).collect();
+    let (least, end) = way.layers();
+    let lowers = (0..least + random.below(end - least))
+        .map(|_| tree(random, way))
+        .collect();
     let upper = match way.has_made_upper() || random.once_in(4) {
         true => tree(random, way),
         false => Tree::new(metadata(random, 0o755), 0),
@@ -36,6 +41,7 @@ pub fn layers(random: &mut Random, way: Way) -> Case {
         upper,
         options: way.options(),
         calls: Vec::new(),
+        looks_first: random.once_in(4),
     }
 }
 
@@ -105,6 +111,11 @@ fn fill(
             set_xattr(&mut attributes, b"user.x", b"1");
         }
         match random.below(100) {
+            0..10 if way == Way::XattrWhiteouts => {
+                set_xattr(&mut attributes, b"trusted.overlay.whiteout", b"");
+                tree.make(&path, Node::File(Content::inline(*b"")), attributes)
+                    .expect("a new name");
+            }
             0..28 => {
                 let text = [b"x".repeat(random.below(5)), name.as_bytes().to_vec()].concat();
                 tree.make(&path, Node::File(Content::inline(text)), attributes)
@@ -118,7 +129,12 @@ fn fill(
                 }
                 tree.make(&path, Node::Directory(Directory::default()), attributes)
                     .expect("a new name");
-                if random.once_in(5) {
+                if way == Way::XattrWhiteouts && random.once_in(3) {
+                    tree.set_metadata(&path, |metadata| {
+                        set_xattr(metadata, b"trusted.overlay.opaque", b"x");
+                    })
+                    .expect("a directory");
+                } else if random.once_in(5) {
                     tree.set_opaque(&path, true).expect("a directory");
                 }
                 if depth > 1 {

@@ -1,13 +1,14 @@
 //! One sequence of calls, here and in the kernel, and what to make of a difference.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use handroll::native::{Kernel, unshare_mounts};
 use handroll::overlay::mount::{
     Call, Detail, Errno, Lower, Marks, Options, Overlay, Redirect, Reply, Row, System, Upper, walk,
 };
 use handroll::overlay::script::{Script, Step};
+use handroll::tree::Time;
 use tempfile::TempDir;
 
 use super::cases::{self, Case, caller};
@@ -23,10 +24,12 @@ pub enum Way {
     Userxattr,
     UserNamespace,
     UserNamespaceMadeUpper,
+    XattrWhiteouts,
+    ManyLayers,
 }
 
 impl Way {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Default,
         Self::MadeUpper,
         Self::RedirectOn,
@@ -34,6 +37,8 @@ impl Way {
         Self::Userxattr,
         Self::UserNamespace,
         Self::UserNamespaceMadeUpper,
+        Self::XattrWhiteouts,
+        Self::ManyLayers,
     ];
 
     pub fn name(self) -> &'static str {
@@ -45,6 +50,8 @@ impl Way {
             Self::Userxattr => "userxattr",
             Self::UserNamespace => "user-namespace",
             Self::UserNamespaceMadeUpper => "user-namespace-made-upper",
+            Self::XattrWhiteouts => "xattr-whiteouts",
+            Self::ManyLayers => "many-layers",
         }
     }
 
@@ -65,11 +72,28 @@ impl Way {
         matches!(self, Self::RedirectOn | Self::RedirectNofollow | Self::MadeUpper)
     }
 
+    /// How many lower layers there are: at least so many, and fewer than so many.
+    pub fn layers(self) -> (usize, usize) {
+        match self {
+            Self::ManyLayers => (101, 140),
+            _ => (1, 4),
+        }
+    }
+
+    /// How many sequences it gets of `sequences`: layers by the hundred take their time.
+    pub fn share(self, sequences: u64) -> u64 {
+        match self {
+            Self::ManyLayers => sequences.div_ceil(50),
+            _ => sequences,
+        }
+    }
+
     pub fn options(self) -> Options {
         let redirect = match self {
-            Self::Default | Self::MadeUpper => Redirect::Follow,
             Self::RedirectOn => Redirect::On,
-            _ => Redirect::NoFollow,
+            Self::RedirectNofollow | Self::Userxattr => Redirect::NoFollow,
+            Self::UserNamespace | Self::UserNamespaceMadeUpper => Redirect::NoFollow,
+            _ => Redirect::Follow,
         };
         Options {
             redirect,
@@ -93,6 +117,7 @@ pub fn run(way: Way, seed: u64, first: u64, count: u64) -> ExitCode {
         let case = make(&mut random, way);
         match compare(&base, &case, &mut tally) {
             None => {}
+            Some(difference) if is_split_inode(way, &difference) => tally.anomalies += 1,
             Some(difference) => {
                 println!("{} seed {seed} sequence {number}: {difference}", way.name());
                 let shrunk = shrink(&base, case);
@@ -106,12 +131,13 @@ pub fn run(way: Way, seed: u64, first: u64, count: u64) -> ExitCode {
     }
     let seconds = start.elapsed().as_secs_f64();
     println!(
-        "{}: {count} sequences, {} calls ({} succeeded), {} kernel anomalies, {} differences, {seconds:.1} s",
+        "{}: {count} sequences, {} calls ({} succeeded), {} kernel anomalies, {} differences, {seconds:.1} s; {}",
         way.name(),
         tally.calls,
         tally.succeeded,
         tally.anomalies,
         tally.differences,
+        tally.speed(),
     );
     match tally.differences {
         0 => ExitCode::SUCCESS,
@@ -125,6 +151,21 @@ pub struct Tally {
     succeeded: u64,
     anomalies: u64,
     differences: u64,
+    /// The time that the calls took.
+    here: Duration,
+    there: Duration,
+}
+
+impl Tally {
+    /// Calls a second, here and in the kernel. A test says it, `cargo bench --bench overlay` measures it.
+    fn speed(&self) -> String {
+        let speed = |time: Duration| self.calls as f64 / time.as_secs_f64() / 1000.0;
+        format!(
+            "{:.0} thousand calls a second here, {:.0} in the kernel",
+            speed(self.here),
+            speed(self.there)
+        )
+    }
 }
 
 fn simulated(case: &Case) -> Overlay {
@@ -149,49 +190,137 @@ fn make(random: &mut Random, way: Way) -> Case {
 /// The first difference, if there is one.
 fn compare(base: &TempDir, case: &Case, tally: &mut Tally) -> Option<String> {
     let mut overlay = simulated(case);
+    let begin = now();
     let mut kernel = Kernel::mount(base.path(), &case.lowers, Some(&case.upper), case.options)
         .expect("what is mounted here can be mounted there");
+    let mut numbers = Numbers::default();
+    if case.looks_first {
+        let difference = compare_merged(&mut overlay, &mut kernel, begin, &mut numbers);
+        if let Some(difference) = difference {
+            return Some(format!("before the first call: {difference}"));
+        }
+    }
     for (number, call) in case.calls.iter().enumerate() {
+        let start = Instant::now();
         let ours = System::call(&mut overlay, caller(), call);
+        let middle = Instant::now();
         let theirs = kernel.call(caller(), call);
+        tally.here += middle - start;
+        tally.there += middle.elapsed();
         tally.calls += 1;
         tally.succeeded += u64::from(theirs.is_ok());
         // What opening a device or a pipe does is the driver's affair, and not simulated.
         if ours.as_ref().err() == Some(&Errno::ENXIO) {
             continue;
         }
-        let (ours, theirs) = (reply(&ours), reply(&theirs));
+        let (ours, theirs) = (reply(call, &ours), reply(call, &theirs));
         if ours != theirs {
             return Some(format!(
                 "call {number}: {call}\n  here   {ours}\n  kernel {theirs}"
             ));
         }
     }
-    if let Some(difference) = compare_states(&mut overlay, &mut kernel) {
+    if let Some(difference) = compare_states(&mut overlay, &mut kernel, begin, &mut numbers) {
         return Some(format!("at the end: {difference}"));
     }
     let again = Call::Remount { options: None };
     overlay.call(caller(), &again);
     kernel.call(caller(), &again).expect("it was mounted before");
-    compare_states(&mut overlay, &mut kernel).map(|difference| format!("mounted again: {difference}"))
+    compare_states(&mut overlay, &mut kernel, begin, &mut numbers)
+        .map(|difference| format!("mounted again: {difference}"))
+}
+
+/// Inode numbers as they were met, here and in the kernel: what is one file in one is one in the other.
+#[derive(Default)]
+struct Numbers {
+    met: Vec<(u64, u64)>,
+}
+
+impl Numbers {
+    /// Whether two numbers can be those of one file, in the light of all before.
+    fn agree(&mut self, ours: u64, theirs: u64) -> bool {
+        let known = self.met.iter().find(|(a, b)| *a == ours || *b == theirs);
+        match known {
+            Some(pair) => *pair == (ours, theirs),
+            None => {
+                self.met.push((ours, theirs));
+                true
+            }
+        }
+    }
+}
+
+fn now() -> Time {
+    let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
+    Time {
+        // Times of files come from a coarser clock, which can be behind.
+        seconds: since.as_secs() as i64 - 1,
+        nanos: 0,
+    }
+}
+
+/// When a file was changed, as far as that can be compared: a time that a layer or a call gave, or the moment.
+fn when(time: Time, begin: Time) -> String {
+    match time >= begin || time == caller().now {
+        true => "now".to_owned(),
+        false => format!("{}.{:09}", time.seconds, time.nanos),
+    }
 }
 
 /// The upperdir first: looking at the merged view leaves marks in it.
-fn compare_states(overlay: &mut Overlay, kernel: &mut Kernel) -> Option<String> {
+fn compare_states(
+    overlay: &mut Overlay,
+    kernel: &mut Kernel,
+    begin: Time,
+    numbers: &mut Numbers,
+) -> Option<String> {
     let marks = overlay.marks();
-    let upper =
-        |rows: Vec<Row>| -> Vec<String> { rows.into_iter().map(|row| comparable(row).line(marks)).collect() };
+    let upper = |rows: Vec<Row>| -> Vec<String> {
+        let line = |row: Row| {
+            let when = when(row.mtime, begin);
+            let line = comparable(row.clone()).line(marks);
+            match row.detail {
+                Detail::Whiteout => line,
+                _ => line + " " + &when,
+            }
+        };
+        rows.into_iter().map(line).collect()
+    };
     let ours = upper(overlay.upperdir().expect("it has one").rows());
     let theirs = upper(kernel.upper_rows().expect("root can read it"));
     if let Some(difference) = lines_differ(&ours, &theirs) {
         return Some(format!("upperdir\n{difference}"));
     }
-    let merged = |system: &mut dyn System| -> Vec<String> {
-        let rows = walk(system, caller());
-        rows.into_iter().map(|row| row.line(marks)).collect()
+    compare_merged(overlay, kernel, begin, numbers)
+}
+
+fn compare_merged(
+    overlay: &mut Overlay,
+    kernel: &mut Kernel,
+    begin: Time,
+    numbers: &mut Numbers,
+) -> Option<String> {
+    let marks = overlay.marks();
+    let (ours, theirs) = (walk(overlay, caller()), walk(kernel, caller()));
+    let lines = |rows: &[Row]| -> Vec<String> {
+        let line = |row: &Row| row.line(marks) + " " + &when(row.mtime, begin);
+        rows.iter().map(line).collect()
     };
-    let (ours, theirs) = (merged(overlay), merged(kernel));
-    lines_differ(&ours, &theirs).map(|difference| format!("merged view\n{difference}"))
+    if let Some(difference) = lines_differ(&lines(&ours), &lines(&theirs)) {
+        return Some(format!("merged view\n{difference}"));
+    }
+    let mut pairs = ours.iter().zip(&theirs);
+    let odd = pairs.find(|(a, b)| {
+        let is_there = !matches!(a.detail, Detail::Missing(_));
+        is_there && !numbers.agree(a.ino, b.ino)
+    });
+    odd.map(|(a, b)| {
+        let path = String::from_utf8_lossy(&a.path);
+        format!(
+            "inode number of {path}: {:x} here, {:x} in the kernel\n  {:x?}",
+            a.ino, b.ino, numbers.met
+        )
+    })
 }
 
 /// Without what the kernel writes of its own accord: the file system's UUID on the upper's root.
@@ -203,6 +332,28 @@ fn comparable(mut row: Row) -> Row {
     row
 }
 
+/// An anomaly of the kernel: where file handles cannot be read, a further name of a copied-up file gets an inode
+/// of its own (reference: `ln m/a m/d/b` gives two inode numbers), whose mode goes stale when the mode is changed
+/// by the other name; so set-uid and set-gid are not taken off when it is written by the stale one. Everything
+/// else about such files is simulated, ESTALE of rename too.
+fn is_split_inode(way: Way, difference: &str) -> bool {
+    let without_bits = |mark: &str| -> Vec<String> {
+        let lines = difference
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix(mark));
+        let words = lines.map(|line| {
+            let word = |word: &str| match word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit()) {
+                true => format!("{}{}", word.as_bytes()[0] & 1, &word[1..]),
+                false => word.to_owned(),
+            };
+            line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+        });
+        words.collect()
+    };
+    let (ours, theirs) = (without_bits("here "), without_bits("kernel "));
+    way.is_in_user_namespace() && !ours.is_empty() && ours == theirs
+}
+
 fn lines_differ(ours: &[String], theirs: &[String]) -> Option<String> {
     let only = |these: &[String], others: &[String], mark: &str| -> String {
         let lines = these.iter().filter(|line| !others.contains(line));
@@ -211,15 +362,19 @@ fn lines_differ(ours: &[String], theirs: &[String]) -> Option<String> {
     (ours != theirs).then(|| only(ours, theirs, "here  ") + &only(theirs, ours, "kernel"))
 }
 
-fn reply(reply: &Result<Reply, Errno>) -> String {
+fn reply(call: &Call, reply: &Result<Reply, Errno>) -> String {
     match reply {
         Err(errno) => errno.name(),
         Ok(Reply::Done) => "done".to_owned(),
         Ok(Reply::Content(content)) => format!("{:?}", content.read_all(1 << 20)),
         Ok(Reply::Bytes(bytes)) => format!("{bytes:?}"),
+        // In which order the attributes of a file are listed is the file system's affair.
+        Ok(Reply::Names(names)) if matches!(call, Call::Listxattr { .. }) => {
+            let names: std::collections::BTreeSet<_> = names.iter().collect();
+            format!("{names:?}")
+        }
         Ok(Reply::Names(names)) => {
-            let mut names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
-            names.sort();
+            let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
             format!("{names:?}")
         }
         Ok(Reply::Stat(stat)) => format!(

@@ -84,12 +84,11 @@ impl Op<'_> {
     pub fn resize(&mut self, number: u64, length: u64) {
         let now = self.caller.now;
         self.upper().change(number, |inode| {
-            if let UpperKind::File(data) = &mut inode.kind
-                && data.len() != length
-            {
+            if let UpperKind::File(data) = &mut inode.kind {
                 data.truncate(length);
-                (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
             }
+            // Also if the length is what it was.
+            (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
         });
         self.drop_rights(number);
     }

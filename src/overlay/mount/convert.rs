@@ -20,24 +20,31 @@ impl Upper {
                 continue;
             };
             upper.mark_layer(number, directory, marks);
-            for name in directory.whiteouts() {
-                let kind = UpperKind::CharDevice(Device { major: 0, minor: 0 });
-                let metadata = Metadata::new(0, 0, 0, Time::at(tree.whiteout_time()));
-                let whiteout = upper.make(kind, attributes(&metadata, now));
-                upper.put(number, &FileName::from(name.as_bytes()), whiteout);
-            }
-            for (name, child) in directory.entries() {
-                let inode = tree.inode(*child);
-                let made = *numbers
-                    .entry(*child)
-                    .or_insert_with(|| upper.make(kind(inode), attributes(&inode.metadata, now)));
+            // Made in the reverse order of the names, so that they are listed in order, the newest first.
+            let entries = directory.entries().iter().map(|(name, ino)| (name, Some(*ino)));
+            let whiteouts = directory.whiteouts().iter().map(|name| (name, None));
+            let mut names: Vec<_> = entries.chain(whiteouts).collect();
+            names.sort();
+            for (name, child) in names.into_iter().rev() {
+                let made = match child {
+                    None => upper.make_whiteout(Time::at(tree.whiteout_time()), now),
+                    Some(child) => *numbers.entry(child).or_insert_with(|| {
+                        let inode = tree.inode(child);
+                        upper.make(kind(inode), attributes(&inode.metadata, now))
+                    }),
+                };
                 upper.put(number, &FileName::from(name.as_bytes()), made);
-                if inode.node.as_directory().is_some() {
-                    pending.push((*child, made));
+                if let Some(child) = child.filter(|child| tree.directory(*child).is_some()) {
+                    pending.push((child, made));
                 }
             }
         }
         upper
+    }
+
+    fn make_whiteout(&mut self, mtime: Time, now: Time) -> u64 {
+        let kind = UpperKind::CharDevice(Device { major: 0, minor: 0 });
+        self.make(kind, attributes(&Metadata::new(0, 0, 0, mtime), now))
     }
 
     fn mark_layer(&mut self, number: u64, directory: &Directory, marks: Marks) {

@@ -14,6 +14,7 @@ mod create;
 mod data;
 mod errno;
 mod event;
+mod line;
 mod lookup;
 mod lower;
 mod mark;
@@ -42,6 +43,7 @@ pub use commit::{Committed, LeftOut, Unfit};
 pub use data::Data;
 pub use errno::Errno;
 pub use event::{Event, Layer, Rule};
+pub use line::{Directories, Engine, shown_options};
 use lookup::Real;
 pub use lower::Lower;
 pub use mark::Marks;
@@ -143,21 +145,25 @@ impl Overlay {
         Outcome { result, events }
     }
 
-    /// umount and mount again: what was only known while it was mounted is forgotten.
+    /// umount and mount again: what was only known while it was mounted is forgotten. With options that the kernel
+    /// refuses it is mounted as before.
     fn remount(&mut self, options: Option<Options>) -> Outcome {
+        self.origins = OrdMap::new();
         let options = options.unwrap_or(self.options);
-        if options.check(self.lowers.len(), self.upper.is_some()).is_err() {
-            return Outcome {
+        let is_refused = options.check(self.lowers.len(), self.upper.is_some()).is_err();
+        if !is_refused {
+            self.options = options;
+        }
+        self.note_roots();
+        match is_refused {
+            true => Outcome {
                 result: Err(Errno::EINVAL),
                 events: vec![Event::new(Rule::ErrnoMountOptions, b"/".to_vec())],
-            };
-        }
-        self.options = options;
-        self.origins = OrdMap::new();
-        self.note_roots();
-        Outcome {
-            result: Ok(Reply::Done),
-            events: Vec::new(),
+            },
+            false => Outcome {
+                result: Ok(Reply::Done),
+                events: Vec::new(),
+            },
         }
     }
 }

@@ -79,10 +79,6 @@ impl Op<'_> {
         let lower = last.lower.first().copied();
         if let (true, Some(number)) = (flags.truncate, last.upper) {
             self.resize(number, 0);
-            let now = self.caller.now;
-            self.upper().change(number, |inode| {
-                (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
-            });
         }
         let content = match last.upper {
             Some(_) => None,

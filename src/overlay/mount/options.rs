@@ -112,7 +112,8 @@ impl Options {
             }
         }
         options.redirect = match (redirect, options.userxattr) {
-            (Some(Redirect::On), true) => return Err(OptionError::UserXattrRedirect),
+            // The two exclude each other: `check` says so.
+            (Some(Redirect::On), true) => Redirect::On,
             (_, true) => Redirect::NoFollow,
             (redirect, false) => redirect.unwrap_or_default(),
         };

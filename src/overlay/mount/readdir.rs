@@ -107,6 +107,9 @@ impl Op<'_> {
             return self.read_real(&chain, &dentry, is_impure);
         }
         let mut names = Vec::new();
+        // An entry that cannot be looked up is left out, and ends what getdents(2) gives at once. If that is
+        // nothing, the error is given; `.` and `..` come first.
+        let mut has_given = true;
         for entry in self.fs.merged_names(&dentry) {
             if entry.is_whiteout {
                 continue;
@@ -115,9 +118,15 @@ impl Op<'_> {
             if entry.is_looked_up || (entry.layer == 0 && is_impure) {
                 match self.lookup(&chain, &entry.name, false) {
                     Ok(found) if found.exists() => {}
-                    _ => continue,
+                    Ok(_) => continue,
+                    Err(fault) if !has_given => return Err(fault),
+                    Err(_) => {
+                        has_given = false;
+                        continue;
+                    }
                 }
             }
+            has_given = true;
             names.push(entry.name);
         }
         Ok(Reply::Names(names))
@@ -136,8 +145,8 @@ impl Op<'_> {
         if let (true, Some(upper)) = (is_impure, dentry.upper) {
             let mut has_copied = false;
             for name in &names {
-                let found = self.lookup(chain, name, false);
-                has_copied |= found.is_ok_and(|found| self.has_origin(&found));
+                let found = self.lookup(chain, name, false)?;
+                has_copied |= self.has_origin(&found);
             }
             if !has_copied {
                 let name = self.fs.marks().name(b"impure");

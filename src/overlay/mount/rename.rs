@@ -309,19 +309,22 @@ impl Op<'_> {
         if let Some(replaced) = to.dentry.upper {
             self.forget(replaced);
         }
-        self.upper().rename((source, from.name()), (target, to.name()));
-        if over_whiteout {
-            let rule = match is_lower_positive {
-                true => Rule::WhiteoutMoved,
-                false => Rule::WhiteoutReplaced,
-            };
-            self.event(rule, self.path(to));
-        }
-        if is_lower_positive {
-            if !over_whiteout {
+        let (source, target) = ((source, from.name()), (target, to.name()));
+        match (over_whiteout, is_lower_positive) {
+            (true, true) => {
+                self.upper().exchange(source, target);
+                self.event(Rule::WhiteoutMoved, self.path(to));
+            }
+            (true, false) => {
+                self.upper().rename(source, target);
+                self.event(Rule::WhiteoutReplaced, self.path(to));
+            }
+            (false, true) => {
+                self.upper().rename(source, target);
+                self.put_whiteout(source.0, source.1);
                 self.event(Rule::WhiteoutRename, self.path(from));
             }
-            self.put_whiteout(source, from.name());
+            (false, false) => self.upper().rename(source, target),
         }
         Ok(())
     }

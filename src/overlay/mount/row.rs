@@ -46,6 +46,8 @@ pub struct Row {
     pub nlink: Option<u32>,
     /// When its content was changed.
     pub mtime: Time,
+    /// A number that is this file's alone, in the upperdir or in the mount.
+    pub ino: u64,
     /// Its extended attributes, in the order of their names.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
@@ -61,12 +63,13 @@ impl Row {
             gid: 0,
             nlink: None,
             mtime: Time::default(),
+            ino: 0,
             xattrs: Vec::new(),
         }
     }
 
-    /// The line, with the file handles in overlayfs' marks as the word for what they are.
-    pub fn line(&self, marks: Marks) -> String {
+    /// The extended attributes as text, with the file handles in overlayfs' marks as the word for what they are.
+    pub fn shown_xattrs(&self, marks: Marks) -> Vec<(String, String)> {
         let xattrs = self.xattrs.iter().map(|(name, value)| {
             let mark = name.strip_prefix(marks.prefix()).unwrap_or_default();
             let value = match (mark, &value[..]) {
@@ -74,8 +77,15 @@ impl Row {
                 (b"origin" | b"uuid", _) => "handle".to_owned(),
                 _ => escape(value),
             };
-            format!(" {}={value}", escape(name))
+            (escape(name), value)
         });
+        xattrs.collect()
+    }
+
+    /// The line; extended attributes as in [`Self::shown_xattrs`].
+    pub fn line(&self, marks: Marks) -> String {
+        let xattrs = self.shown_xattrs(marks);
+        let xattrs = xattrs.iter().map(|(name, value)| format!(" {name}={value}"));
         let nlink = self.nlink.map(|nlink| format!(" ×{nlink}")).unwrap_or_default();
         match &self.detail {
             Detail::Whiteout => format!("{} whiteout", escape(&self.path)),
@@ -140,6 +150,7 @@ impl Upper {
                 gid: attributes.gid,
                 nlink: entries.is_none().then_some(inode.links),
                 mtime: attributes.mtime,
+                ino: number,
                 xattrs: xattrs
                     .map(|(name, value)| (name.clone(), value.clone()))
                     .collect(),

@@ -90,6 +90,7 @@ fn look(system: &mut dyn System, caller: Caller, path: &[u8]) -> Row {
         gid: stat.gid,
         nlink: Some(stat.nlink),
         mtime: stat.mtime,
+        ino: stat.ino,
         xattrs: xattrs_of(system, caller, path),
     }
 }

@@ -108,6 +108,21 @@ impl Upper {
         upper
     }
 
+    /// Whether two uppers are the same value: nothing was changed between them.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.inodes.ptr_eq(&other.inodes)
+    }
+
+    /// How many inodes it has, the root directory too.
+    pub fn len(&self) -> usize {
+        self.inodes.len()
+    }
+
+    /// Whether nothing was written to it.
+    pub fn is_empty(&self) -> bool {
+        self.inodes.len() == 1
+    }
+
     /// An inode. Panics if there is none of that number.
     pub fn inode(&self, number: u64) -> &UpperInode {
         &self.inodes[&number]

@@ -9,11 +9,11 @@ use crate::text::escape;
 use crate::tree::{Device, Directory, Ino, Kind, Metadata, Node, Tree, TreePath};
 
 /// The directives that put something into a layer.
-const ENTRIES: [&[u8]; 10] = [
+pub(super) const ENTRIES: [&[u8]; 10] = [
     b"dir",
     b"file",
-    b"link",
     b"slink",
+    b"link",
     b"char",
     b"block",
     b"fifo",

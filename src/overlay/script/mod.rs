@@ -59,3 +59,42 @@ impl Script {
         Overlay::mount(lowers, upper, self.options, NOW)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/scripts.md");
+
+    #[test]
+    fn the_documentation_has_every_directive_and_its_example_runs() {
+        let mut documented: Vec<&str> = Vec::new();
+        for line in PAGE.lines().filter_map(|line| line.strip_prefix("| `")) {
+            documented.push(line.split([' ', '`']).next().unwrap());
+        }
+        documented.dedup();
+        let entries = layer::ENTRIES.map(|entry| std::str::from_utf8(entry).unwrap());
+        assert_eq!(documented, [&entries[..], &parse::CALLS].concat());
+        let example = PAGE.split("```").nth(1).unwrap();
+        let script = Script::parse(example).unwrap();
+        assert_eq!((script.lowers.len(), script.steps.len()), (2, 3));
+        for directive in parse::CALLS {
+            let error = Script::parse(&format!("layer\nmount\n{directive}")).err();
+            let is_known = error.is_none_or(|error| !error.problem.contains("no directive"));
+            assert!(is_known, "{directive}");
+        }
+    }
+
+    #[test]
+    fn a_script_reads_as_it_is_written() {
+        let text = "layer\nattributes / mode=0700\nwhiteout /c\ndir \"/a b\" owner=1:2 user.x=y\nopaque \"/a b\"\n\
+                    file /f \"\" mode=0600\nlink /g /f\nslink /l \"t t\"\nchar /n 1:3\nupper\nattributes /\n\
+                    mount redirect_dir=on\n\
+                    open /f write create mode=0644 offset=3 \"text=a b\"\nrename /f /g exchange\n\
+                    utimes /f now omit nofollow\nchown /f 1:-\nremount userxattr\n";
+        let script = Script::parse(text).unwrap();
+        let written = script.to_string();
+        assert_eq!(written, text);
+        assert_eq!(Script::parse(&written).unwrap().to_string(), written);
+    }
+}

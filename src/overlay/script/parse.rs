@@ -225,6 +225,33 @@ fn options(arguments: &mut Arguments, user_namespace: bool) -> Result<Options, S
     })
 }
 
+/// The directives that are calls.
+pub(super) const CALLS: [&str; 23] = [
+    "open",
+    "write",
+    "append",
+    "read",
+    "truncate",
+    "mkdir",
+    "mknod",
+    "symlink",
+    "link",
+    "unlink",
+    "rmdir",
+    "rename",
+    "chmod",
+    "chown",
+    "utimes",
+    "setxattr",
+    "removexattr",
+    "getxattr",
+    "listxattr",
+    "readdir",
+    "stat",
+    "readlink",
+    "remount",
+];
+
 /// One call.
 fn call(directive: &[u8], a: &mut Arguments) -> Result<Call, String> {
     let follow = |a: &mut Arguments| !a.takes(b"nofollow");
@@ -332,7 +359,13 @@ fn call(directive: &[u8], a: &mut Arguments) -> Result<Call, String> {
                 }
             },
         },
-        _ => return Err(format!("`{}` is no directive", escape(directive))),
+        _ => {
+            return Err(format!(
+                "`{}` is no directive; a call is one of {}",
+                escape(directive),
+                CALLS.join(", ")
+            ));
+        }
     })
 }
 
@@ -464,4 +497,16 @@ pub(super) fn option_words(options: Options) -> Vec<String> {
         all.push(words.join(","));
     }
     all
+}
+
+impl Script {
+    /// One call, as it stands on a line of a script.
+    pub fn parse_call(line: &str) -> Result<Call, String> {
+        let line = words(line)?;
+        let (directive, rest) = line.split_first().ok_or("expected a call")?;
+        let mut arguments = Arguments { rest };
+        let call = call(directive, &mut arguments)?;
+        arguments.end()?;
+        Ok(call)
+    }
 }
