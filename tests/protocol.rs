@@ -128,6 +128,23 @@ fn answers_have_the_fields_that_the_protocol_promises() {
         r#"{"query":"find","image":1,"text":"hello","limit":9}"#,
     );
     let findings = ask(&mut workbench, r#"{"query":"preflight","image":1}"#);
+    let action = |text: &str| Operation {
+        time: Time::at(0),
+        caller: Caller::ROOT,
+        action: read(text.as_bytes(), 1000).unwrap(),
+    };
+    for text in [
+        r#"{"op":"start_container","container":9,"image":1,"layer":9,"options":""}"#,
+        r#"{"op":"run_line","container":9,"line":"echo x > hello.txt; cat nothing"}"#,
+    ] {
+        workbench.apply(action(text)).unwrap();
+    }
+    let containers = ask(&mut workbench, r#"{"query":"overview"}"#);
+    let detail = ask(&mut workbench, r#"{"query":"container","container":9}"#);
+    let step = ask(&mut workbench, r#"{"query":"step","container":9,"step":0}"#);
+    let upper = ask(&mut workbench, r#"{"query":"upper","container":9}"#);
+    let with_events = step["calls"].as_array().unwrap().iter();
+    let traced = with_events.clone().find(|call| call["events"][0].is_object());
     for (interface, value) in [
         ("Overview", &overview),
         ("ImageView", image),
@@ -142,6 +159,15 @@ fn answers_have_the_fields_that_the_protocol_promises() {
         ("EntryView", &column["layers"][0]["entry"]),
         ("Found", &found[0]),
         ("Finding", &findings[0]),
+        ("ContainerView", &containers["containers"][0]),
+        ("ContainerDetail", &detail),
+        ("StepView", &step),
+        ("CallView", &step["calls"][0]),
+        (
+            "TraceEvent",
+            &traced.expect("something was copied up")["events"][0],
+        ),
+        ("UpperRow", &upper[0]),
     ] {
         assert_eq!(keys(value), fields(interface), "{interface}");
     }

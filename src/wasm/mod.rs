@@ -126,6 +126,11 @@ impl Session {
         self.workbench.set_open(image, path, open);
     }
 
+    /// Says after which of its steps a container is looked at.
+    pub fn show_step(&mut self, container: u32, step: u32) {
+        self.workbench.show_step(container, step as usize);
+    }
+
     /// Makes a file's bytes available to operations.
     pub fn open_source(&mut self, id: SourceId, file: web_sys::File) -> Result<(), JsValue> {
         let source = Arc::new(FileSource::new(file));
@@ -188,7 +193,8 @@ impl Session {
         length: f64,
     ) -> Result<js_sys::Uint8Array, JsValue> {
         let refuse = |error| refused(error);
-        let tree = self.workbench.state().layer(layer).map_err(refuse)?.layer.tree();
+        let layer = self.workbench.layer_or_sheet(layer).map_err(refuse)?;
+        let tree = layer.layer.tree();
         let ino = TreePath::parse(path)
             .map_err(WorkbenchError::from)
             .and_then(|path| tree.resolve(&path).map_err(WorkbenchError::from))

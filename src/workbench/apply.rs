@@ -117,6 +117,20 @@ impl Applier<'_> {
                 self.state.images.retain(|state| state.id != *image);
                 Ok(())
             }
+            Action::StartContainer {
+                container,
+                image,
+                layer,
+                options,
+            } => self.start_container(*container, *image, *layer, options),
+            Action::RunLine { container, line } => self.run_line(*container, line),
+            Action::CallIn { container, call } => self.call_in(*container, call),
+            Action::DiscardContainer { container } => self.discard_container(*container),
+            Action::CommitContainer {
+                container,
+                layer,
+                name,
+            } => self.commit_container(*container, *layer, name),
             Action::RemovePath { image, path } => self.remove_path(*image, path),
             Action::SquashLayers { bottom, top } => self.squash_layers(*bottom, *top),
             Action::SplitLayer {
@@ -241,14 +255,10 @@ impl Applier<'_> {
         let mut arrival = Arrival::new(archive, name, catalog.clone(), first_image, first_layer);
         let images = arrival.images();
         for image in &images {
-            if self.state.image(image.id).is_ok() {
+            if self.state.has_image(image.id) {
                 return Err(WorkbenchError::ImageTaken { image: image.id });
             }
-            if let Some(layer) = image
-                .layers
-                .iter()
-                .find(|layer| self.state.layer(layer.id).is_ok())
-            {
+            if let Some(layer) = image.layers.iter().find(|layer| self.state.has_layer(layer.id)) {
                 return Err(WorkbenchError::LayerTaken { layer: layer.id });
             }
         }
@@ -276,7 +286,7 @@ impl Applier<'_> {
     }
 
     fn create_image(&mut self, image: ImageId, name: &str) -> Result<()> {
-        if self.state.image(image).is_ok() {
+        if self.state.has_image(image) {
             return Err(WorkbenchError::ImageTaken { image });
         }
         let reference = Reference::parse(name)?;
@@ -318,7 +328,7 @@ impl Applier<'_> {
         layer: LayerState,
         position: Option<usize>,
     ) -> Result<()> {
-        if self.state.layer(layer.id).is_ok() {
+        if self.state.has_layer(layer.id) {
             return Err(WorkbenchError::LayerTaken { layer: layer.id });
         }
         let layers = &mut self.state.image_mut(image)?.layers;

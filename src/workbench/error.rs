@@ -5,6 +5,7 @@ use crate::image::catalog::{OpenError, rebuild::RebuildError};
 use crate::image::config::ConfigError;
 use crate::image::reference::ReferenceError;
 use crate::layer::{LayerError, ReadError};
+use crate::overlay::mount::OptionError;
 use crate::text::UnescapeError;
 use crate::tree::{EditError, NameError, NameRule, PathError};
 
@@ -58,6 +59,14 @@ pub enum WorkbenchError {
     ArchiveTaken { archive: ArchiveId },
     #[error("the archive has no node {node}, or its bytes are not there")]
     NoNode { node: u32 },
+    #[error("there is no container {container}")]
+    NoContainer { container: ImageId },
+    #[error("this is not a call: {reason}")]
+    Call { reason: String },
+    #[error(transparent)]
+    Mount(#[from] OptionError),
+    #[error("a container takes at most {limit} steps; commit it and start another")]
+    TooManySteps { limit: usize },
     #[error("layer `{bottom}` is not below layer `{top}` in the same image")]
     NotBelow { bottom: String, top: String },
     #[error("`{path}` is in no layer of the image")]
@@ -133,6 +142,10 @@ impl WorkbenchError {
             Self::NotAnArchive { .. } => "not_an_archive",
             Self::Rebuild(_) => "cannot_rebuild",
             Self::NoArchive { .. } | Self::NoNode { .. } => "no_archive",
+            Self::NoContainer { .. } => "no_container",
+            Self::Call { .. } => "bad_call",
+            Self::Mount(_) => "cannot_mount",
+            Self::TooManySteps { .. } => "too_many_steps",
             Self::NotBelow { .. } => "bad_position",
             Self::WholeLayer => "root",
             Self::NoImage { .. } => "no_image",

@@ -124,6 +124,11 @@ from_tagged! { Action by "op", it {
     "whiteout" => fields!(it => Self::Whiteout { layer, path; parents }),
     "clear_whiteout" => fields!(it => Self::ClearWhiteout { layer, path }),
     "set_opaque" => fields!(it => Self::SetOpaque { layer, path, opaque; parents }),
+    "start_container" => fields!(it => Self::StartContainer { container, image, layer, options }),
+    "run_line" => fields!(it => Self::RunLine { container, line }),
+    "call_in" => fields!(it => Self::CallIn { container, call }),
+    "discard_container" => fields!(it => Self::DiscardContainer { container }),
+    "commit_container" => fields!(it => Self::CommitContainer { container, layer, name }),
     "group" => fields!(it => Self::Group { label, actions }),
 }}
 
@@ -155,6 +160,10 @@ from_tagged! { Query by "query", it {
     "entry_at" => fields!(it => Self::EntryAt { layer, offset }),
     "fields" => fields!(it => Self::Fields { layer, offset }),
     "changes" => fields!(it => Self::Changes { image }),
+    "container" => fields!(it => Self::Container { container }),
+    "step" => fields!(it => Self::Step { container, step }),
+    "upper" => fields!(it => Self::Upper { container }),
+    "complete" => fields!(it => Self::Complete { container, line, cursor }),
 }}
 
 from_tagged! { Export by "export", it {
@@ -216,6 +225,11 @@ mod tests {
         {"op":"whiteout","layer":1,"path":"/a","parents":false}
         {"op":"clear_whiteout","layer":1,"path":"/a"}
         {"op":"set_opaque","layer":1,"path":"/a","opaque":true,"parents":false}
+        {"op":"start_container","container":9,"image":1,"layer":8,"options":"redirect_dir=on"}
+        {"op":"run_line","container":9,"line":"rm -r /a"}
+        {"op":"call_in","container":9,"call":"unlink /a"}
+        {"op":"discard_container","container":9}
+        {"op":"commit_container","container":9,"layer":10,"name":"n"}
         {"op":"group","label":"g","actions":[{"op":"remove_layer","layer":1}]}
     "#;
 

@@ -121,6 +121,11 @@ fn label(action: &Action) -> String {
             path, opaque: true, ..
         } => format!("make {} opaque", short(path)),
         Action::SetOpaque { path, .. } => format!("make {} not opaque", short(path)),
+        Action::StartContainer { .. } => "start a container".to_owned(),
+        Action::RunLine { line, .. } => format!("$ {line}"),
+        Action::CallIn { call, .. } => call.clone(),
+        Action::DiscardContainer { .. } => "throw a container away".to_owned(),
+        Action::CommitContainer { name, .. } => format!("commit as layer {name}"),
         Action::Group { label, .. } => label.clone(),
     }
 }

@@ -6,6 +6,10 @@ mod apply;
 mod blobs;
 mod checking;
 mod column;
+mod container;
+#[cfg(test)]
+mod container_tests;
+mod container_view;
 mod effects;
 mod error;
 mod export;
@@ -58,6 +62,7 @@ use journal::Journal;
 
 pub use blobs::{BlobState, Blobs};
 pub use checking::{CheckFinding, CheckView, RuntimeReads};
+pub use container::{ContainerState, ContainerStep, Done};
 pub use error::WorkbenchError;
 pub use export::{Export, Exported};
 pub use import::import_tree;
@@ -86,6 +91,8 @@ pub struct Workbench {
     ribbon: Option<ribbon::Ribbon>,
     layers_check: Option<checking::LayersCheck>,
     rebuilt: RefCell<RebuiltCache>,
+    shown_steps: BTreeMap<ImageId, usize>,
+    sheeted: Option<container_view::Sheeted>,
     revision: u64,
 }
 
@@ -117,6 +124,8 @@ impl Workbench {
             ribbon: None,
             layers_check: None,
             rebuilt: RefCell::default(),
+            shown_steps: BTreeMap::new(),
+            sheeted: None,
             revision: 0,
         }
     }

@@ -291,6 +291,26 @@ pub enum Action {
         opaque: bool,
         parents: bool,
     },
+    /// Mounts the layers of an image with an empty upperdir on top, which stands among the layers as `layer`; ids
+    /// of containers and images are from one place. `options` are those of mount(8): `redirect_dir=on`, `userxattr`.
+    StartContainer {
+        container: ImageId,
+        image: ImageId,
+        layer: LayerId,
+        options: String,
+    },
+    /// Runs a line of the shell in a container.
+    RunLine { container: ImageId, line: String },
+    /// Makes one system call in a container, written as in a script: `rename /a /b`.
+    CallIn { container: ImageId, call: String },
+    /// Throws a container away, with all that was written in it.
+    DiscardContainer { container: ImageId },
+    /// Makes what was written in a container a new layer on top of its image.
+    CommitContainer {
+        container: ImageId,
+        layer: LayerId,
+        name: String,
+    },
     /// Several actions as one.
     Group { label: String, actions: Vec<Action> },
 }

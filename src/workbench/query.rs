@@ -11,6 +11,7 @@ use super::Workbench;
 use super::blobs::BlobState;
 use super::checking::CheckView;
 use super::column::{Column, column};
+use super::container_view::{CompletionView, ContainerDetail, StepView, UpperRow};
 use super::error::WorkbenchError;
 use super::opened::is_reused;
 use super::opened_view::{Change, Graph, HistoryRow, LayerSummary, RawDocument};
@@ -95,6 +96,21 @@ pub enum Query {
     Changes {
         image: ImageId,
     },
+    Container {
+        container: ImageId,
+    },
+    Step {
+        container: ImageId,
+        step: usize,
+    },
+    Upper {
+        container: ImageId,
+    },
+    Complete {
+        container: ImageId,
+        line: String,
+        cursor: usize,
+    },
 }
 
 /// An answer, in the shape that the protocol has for its question.
@@ -127,6 +143,10 @@ pub enum Answer {
     Entry(Option<usize>),
     Fields(Vec<BlockField>),
     Changes(Vec<Change>),
+    Container(ContainerDetail),
+    Step(Option<StepView>),
+    Upper(Vec<UpperRow>),
+    Complete(CompletionView),
 }
 
 impl Workbench {
@@ -135,7 +155,7 @@ impl Workbench {
         Ok(match query {
             Query::Overview => Answer::Overview(self.overview()),
             Query::Rows { image, from, to, of } => {
-                let image = self.state.image(*image)?.clone();
+                let image = self.stack_image(*image)?;
                 let total = self.rows.total(self.revision, &image, of);
                 let to = (*to).min(from.saturating_add(WINDOW_LIMIT));
                 let rows = self.rows.window(&image, *from, to)?;
@@ -147,11 +167,13 @@ impl Workbench {
                 }
             }
             Query::RowOf { image, path, of } => self.row_of(*image, path, of)?,
-            Query::Column { image, path } => Answer::Column(column(self.state.image(*image)?, path)?),
+            Query::Column { image, path } => Answer::Column(column(&*self.stack_image(*image)?, path)?),
             Query::Document { image, document } => Answer::Document(self.document(*image, document)?),
-            Query::Find { image, text, limit } => {
-                Answer::Find(find(self.state.image(*image)?, text, (*limit).min(WINDOW_LIMIT)))
-            }
+            Query::Find { image, text, limit } => Answer::Find(find(
+                &*self.stack_image(*image)?,
+                text,
+                (*limit).min(WINDOW_LIMIT),
+            )),
             Query::Preflight { image } => {
                 let image = self.state.image(*image)?;
                 Answer::Preflight(preflight(&image.settings, &stack_of(image)))
@@ -170,6 +192,14 @@ impl Workbench {
             Query::EntryAt { layer, offset } => Answer::Entry(self.entry_at(*layer, *offset)?),
             Query::Fields { layer, offset } => Answer::Fields(self.fields(*layer, *offset)?),
             Query::Changes { image } => Answer::Changes(self.changes(*image)?),
+            Query::Container { container } => Answer::Container(self.container_detail(*container)?),
+            Query::Step { container, step } => Answer::Step(self.step_view(*container, *step)?),
+            Query::Upper { container } => Answer::Upper(self.upper_rows(*container)?),
+            Query::Complete {
+                container,
+                line,
+                cursor,
+            } => Answer::Complete(self.complete(*container, line, *cursor)?),
         })
     }
 
@@ -179,7 +209,7 @@ impl Workbench {
     }
 
     fn row_of(&mut self, image: ImageId, path: &str, of: &RowsOf) -> Result<Answer, WorkbenchError> {
-        let image = self.state.image(image)?.clone();
+        let image = self.stack_image(image)?;
         for ancestor in ancestors(&TreePath::parse(path)?) {
             self.rows.set_open(image.id, ancestor, true);
         }
@@ -202,6 +232,7 @@ impl Workbench {
                 .iter()
                 .map(|image| self.image_view(image))
                 .collect(),
+            containers: self.container_views(),
             undo: self.journal.undo_label(),
             redo: self.journal.redo_label(),
             busy: self.blobs.busy() || self.state.layers().any(|layer| !layer.layer.is_read()),

@@ -7,6 +7,7 @@ use crate::image::catalog::{Catalog, ImageEntry};
 use crate::image::{Reference, Settings};
 use crate::layer::{Compression, Layer, Note};
 
+use super::container::ContainerState;
 use super::error::WorkbenchError;
 use super::operation::{ArchiveId, ImageId, LayerId};
 
@@ -108,6 +109,8 @@ pub struct State {
     pub images: Vec<Arc<ImageState>>,
     /// The archives that were opened, in that order.
     pub archives: Vec<Arc<ArchiveState>>,
+    /// The containers that were started and not thrown away, in that order.
+    pub containers: Vec<Arc<ContainerState>>,
 }
 
 impl State {
@@ -117,6 +120,16 @@ impl State {
             .iter()
             .find(|state| state.id == image)
             .ok_or(WorkbenchError::NoImage { image })
+    }
+
+    /// Whether an image or a container has this id.
+    pub fn has_image(&self, id: ImageId) -> bool {
+        self.image(id).is_ok() || self.container(id).is_ok()
+    }
+
+    /// Whether a layer, or the writable sheet of a container, has this id.
+    pub fn has_layer(&self, id: LayerId) -> bool {
+        self.layer(id).is_ok() || self.containers.iter().any(|state| state.layer == id)
     }
 
     /// An image, to be changed.
@@ -129,6 +142,20 @@ impl State {
     pub fn archive(&self, archive: ArchiveId) -> Result<&Arc<ArchiveState>, WorkbenchError> {
         let found = self.archives.iter().find(|state| state.id == archive);
         found.ok_or(WorkbenchError::NoArchive { archive })
+    }
+
+    /// A container.
+    pub fn container(&self, container: ImageId) -> Result<&Arc<ContainerState>, WorkbenchError> {
+        let found = self.containers.iter().find(|state| state.id == container);
+        found.ok_or(WorkbenchError::NoContainer { container })
+    }
+
+    /// A container, to be changed.
+    pub fn container_mut(&mut self, container: ImageId) -> Result<&mut ContainerState, WorkbenchError> {
+        let found = self.containers.iter_mut().find(|state| state.id == container);
+        found
+            .map(Arc::make_mut)
+            .ok_or(WorkbenchError::NoContainer { container })
     }
 
     /// The images of an archive that are in the session, each with its number in the archive.

@@ -12,6 +12,7 @@ use crate::text::escape;
 use crate::tree::{Device, Ino, Kind, Node, Time, Tree, TreePath};
 
 use super::blobs::BlobState;
+use super::container_view::ContainerView;
 use super::opened_view::{ArchiveView, LayerOrigin, ReadingView};
 use super::operation::{ArchiveId, ImageId, LayerId};
 use super::state::LayerState;
@@ -23,6 +24,7 @@ pub struct Overview {
     pub revision: u64,
     pub archives: Vec<ArchiveView>,
     pub images: Vec<ImageView>,
+    pub containers: Vec<ContainerView>,
     pub undo: Option<String>,
     pub redo: Option<String>,
     pub busy: bool,

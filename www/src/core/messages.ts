@@ -29,6 +29,7 @@ export type Call =
   | { kind: 'redo' }
   | { kind: 'query'; query: Query }
   | { kind: 'set_open'; image: ImageId; path: Path; open: boolean }
+  | { kind: 'show_step'; container: ImageId; step: number }
   | { kind: 'open_source'; id: SourceId; file: File }
   | { kind: 'content'; layer: number; path: Path; offset: number; length: number }
   | { kind: 'export'; what: Export }
@@ -50,6 +51,7 @@ export interface Results {
   redo: boolean;
   query: Answers[keyof Answers];
   set_open: void;
+  show_step: void;
   open_source: void;
   content: Uint8Array;
   export: Blob;

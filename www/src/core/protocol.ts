@@ -120,6 +120,17 @@ export type Action =
   | { op: 'whiteout'; layer: LayerId; path: Path; parents?: boolean }
   | { op: 'clear_whiteout'; layer: LayerId; path: Path }
   | { op: 'set_opaque'; layer: LayerId; path: Path; opaque: boolean; parents?: boolean }
+  /** Mounts the layers of an image with an empty upperdir on top. `container` is an id among the images', `layer`
+   *  one among the layers': rows, columns and searches take `container` for an image that has one layer more, the
+   *  writable sheet. `options` as for mount(8): `redirect_dir=on`, `redirect_dir=nofollow`, `userxattr`, or none. */
+  | { op: 'start_container'; container: ImageId; image: ImageId; layer: LayerId; options: string }
+  /** Runs a line of the shell. Whatever it prints, it was done: errors are output, and the status says so. */
+  | { op: 'run_line'; container: ImageId; line: ByteText }
+  /** Makes one system call, written as in a script (docs/scripts.md): `rename /a /b`. */
+  | { op: 'call_in'; container: ImageId; call: string }
+  | { op: 'discard_container'; container: ImageId }
+  /** What was written in it becomes a new layer on top of its image. */
+  | { op: 'commit_container'; container: ImageId; layer: LayerId; name: string }
   /** Several actions, one step of undo; if one fails, none is done. */
   | { op: 'group'; label: string; actions: Action[] };
 
@@ -252,6 +263,7 @@ export interface Overview {
   revision: number;
   archives: ArchiveView[];
   images: ImageView[];
+  containers: ContainerView[];
   undo: string | null; // the label of what would be undone
   redo: string | null;
   /** Is there work left for `step`? */
@@ -519,6 +531,77 @@ export interface Change {
   state: 'reused' | 'changed' | 'new' | 'gone' | 'unknown';
 }
 
+/** A container: a writable mount on the layers that an image had when it was started. */
+export interface ContainerView {
+  id: ImageId;
+  image: ImageId;
+  /** The id of its writable sheet. */
+  layer: LayerId;
+  /** The layers below it, bottom first, and what they are called. */
+  layers: LayerId[];
+  names: string[];
+  /** How many steps were done in it, and after how many it is looked at (`show_step`). */
+  steps: number;
+  shown: number;
+  /** The image has other layers by now; the container keeps those that it was started with. */
+  moved_on: boolean;
+  /** The shell's working directory. */
+  cwd: ByteText;
+  /** How many files, directories and whiteouts its upperdir holds. */
+  written: number;
+}
+
+export interface ContainerDetail {
+  /** How engines would mount it: the options for mount(8). */
+  mounts: { engine: 'containerd' | 'docker' | 'podman'; options: string }[];
+  /** The options as /proc/self/mountinfo shows them. */
+  shown_options: string;
+  /** What was done, in order. `changed`: the upperdir is another than before. */
+  steps: { input: ByteText; status: number; changed: boolean }[];
+}
+
+/** A step with all that happened. */
+export interface StepView {
+  input: ByteText;
+  status: number;
+  output: { stream: 'stdout' | 'stderr'; text: string }[];
+  /** The system calls, as many as are kept; `call_count` is how many there were. */
+  calls: CallView[];
+  call_count: number;
+}
+
+export interface CallView {
+  /** As in a script. */
+  call: string;
+  /** null: it succeeded. */
+  errno: string | null;
+  events: TraceEvent[];
+}
+
+export interface TraceEvent {
+  /** A stable name, as `copy_up.file`. */
+  rule: string;
+  path: ByteText;
+  layer: LayerId | null;
+  bytes: number | null;
+  /** What happened, in one sentence. */
+  sentence: string;
+  /** Where it is written down. */
+  source: string;
+}
+
+/** Something in the upperdir as it lies on the disk, overlayfs' own marks among the xattrs. */
+export interface UpperRow {
+  path: Path;
+  what: string;
+  mode: number;
+  uid: number;
+  gid: number;
+  nlink: number | null;
+  mtime: Time;
+  xattrs: [ByteText, ByteText][];
+}
+
 // ---------------------------------------------------------------- questions
 
 /** Pure questions, answered by `Session.query`. */
@@ -549,7 +632,13 @@ export type Query =
   | { query: 'entry_at'; layer: LayerId; offset: number }
   /** The header fields of the entry that begins at this byte. */
   | { query: 'fields'; layer: LayerId; offset: number }
-  | { query: 'changes'; image: ImageId };
+  | { query: 'changes'; image: ImageId }
+  | { query: 'container'; container: ImageId }
+  /** The step of that number, from 0 on; null if there is none. */
+  | { query: 'step'; container: ImageId; step: number }
+  | { query: 'upper'; container: ImageId }
+  /** What the word that ends at the byte `cursor` of a line could be: candidates for the bytes from `from` on. */
+  | { query: 'complete'; container: ImageId; line: string; cursor: number };
 
 export interface Answers {
   overview: Overview;
@@ -570,6 +659,10 @@ export interface Answers {
   entry_at: number | null;
   fields: BlockField[];
   changes: Change[];
+  container: ContainerDetail;
+  step: StepView | null;
+  upper: UpperRow[];
+  complete: { from: number; words: ByteText[] };
 }
 
 export type Export =
@@ -592,6 +685,7 @@ export type Export =
  * undo(): boolean, redo(): boolean         false when there is nothing
  * query(query: Query): Answers[...]
  * set_open(image, path, open): void        expands or folds a directory's rows; not journaled
+ * show_step(container, step): void         after which of its steps a container is looked at; not journaled
  * open_source(id: SourceId, file: File): void
  * read_ahead(content, budget): {done, total} | null   reads a tar before `add_layer_tar`; null: it can come
  * open_ahead(from: ArchiveFiles, budget): {stage, done, total} | {format}   opens an archive before `open_archive`;

@@ -149,6 +149,8 @@ function answer(call: Call): { value: unknown; changed: boolean } {
       return { value: core.query(call.query), changed: false };
     case 'set_open':
       return { value: core.set_open(call.image, call.path, call.open), changed: false };
+    case 'show_step':
+      return { value: core.show_step(call.container, call.step), changed: true };
     case 'open_source':
       return { value: core.open_source(call.id, call.file), changed: false };
     case 'content':
