@@ -156,3 +156,79 @@ fn what_cannot_be_is_refused() {
         "cannot_mount"
     );
 }
+
+/// What a line of the shell prints in the container, and its exit status.
+fn run(workbench: &mut Workbench, line: &str) -> (String, u64) {
+    let text = serde_json::to_string(line).unwrap();
+    let action = format!(r#"{{"op":"run_line","container":9,"line":{text}}}"#);
+    apply(workbench, &action).unwrap();
+    let steps = workbench.state().container(9).unwrap().steps.len();
+    let query = format!(r#"{{"query":"step","container":9,"step":{}}}"#, steps - 1);
+    let step = ask(workbench, &query);
+    let pieces = step["output"].as_array().unwrap().iter();
+    let text = pieces.map(|piece| piece["text"].as_str().unwrap()).collect();
+    (text, step["status"].as_u64().unwrap())
+}
+
+/// The article's sections 6 and 8, typed in a container on its image: what it prints there, it prints here. What
+/// containerd adds when it runs one (`/dev`, `/etc`, `/proc`, `/sys`) is not of the mount.
+#[test]
+fn the_articles_container() {
+    let mut workbench = Workbench::new();
+    let action = super::sample(1, 1, "amd64").unwrap();
+    workbench
+        .apply(Operation {
+            time: Time::at(1_735_689_600),
+            caller: Caller::ROOT,
+            action,
+        })
+        .unwrap();
+    let start = r#"{"op":"start_container","container":9,"image":1,"layer":9,"options":""}"#;
+    apply(&mut workbench, start).unwrap();
+    for (line, prints) in [
+        ("ls /", "bin\ndata\nhello.txt\n"),
+        ("cat /hello.txt", "hello from delta\n"),
+        ("ls /bin/", "cat\nls\nshow\n"),
+        ("ls /data/", ""),
+    ] {
+        assert_eq!(run(&mut workbench, line), (prints.to_owned(), 0), "{line}");
+    }
+    // The base layer is whole all the same.
+    let (gone, status) = run(&mut workbench, "cat /data/config.txt");
+    assert_eq!(
+        (&gone[..], status),
+        ("cat: /data/config.txt: No such file or directory\n", 1)
+    );
+    let base = workbench.layer_or_sheet(1).unwrap();
+    let path = TreePath::parse("/data/config.txt").unwrap();
+    let ino = base.layer.tree().resolve(&path).unwrap();
+    let crate::tree::Node::File(content) = &base.layer.tree().inode(ino).node else {
+        panic!("it is a file");
+    };
+    assert_eq!(content.read_all(100).unwrap(), b"base config\n");
+    // The mount, the upper snapshot's directory above the two layers', the delta first.
+    let (mount, _) = run(&mut workbench, "mount");
+    let snapshots = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots";
+    let expected = format!(
+        "lowerdir={snapshots}/2/fs:{snapshots}/1/fs,upperdir={snapshots}/3/fs,workdir={snapshots}/3/work"
+    );
+    assert!(mount.contains(" on / type overlay (rw,"), "{mount}");
+    assert!(mount.contains(&expected), "{mount}");
+    // What is written lies in the container's own sheet.
+    assert_eq!(
+        run(&mut workbench, "echo mine > /data/mine && rm /hello.txt").1,
+        0
+    );
+    let upper = ask(&mut workbench, r#"{"query":"upper","container":9}"#);
+    let upper = upper.as_array().unwrap().iter();
+    let paths: Vec<_> = upper
+        .map(|row| (row["path"].as_str().unwrap(), row["what"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("/", "directory"),
+        ("/data", "directory"),
+        ("/data/mine", "file 5 \"mine\\x0a\""),
+        ("/hello.txt", "whiteout"),
+    ];
+    assert_eq!(paths, expected);
+}
