@@ -20,6 +20,9 @@ use super::error::WorkbenchError;
 use super::operation::{ImageId, LayerId};
 use super::state::{ImageState, LayerState};
 
+/// The most rows of an upperdir that one answer has; `ContainerView::written` says how many there are.
+const UPPER_ROWS: usize = 5_000;
+
 /// A container as a stack with its sheet on top, at a revision of the session.
 pub(super) type Sheeted = (ImageId, u64, Arc<ImageState>);
 
@@ -303,7 +306,7 @@ impl Workbench {
             mtime: row.mtime,
             xattrs: row.shown_xattrs(overlay.marks()),
         };
-        Ok(rows.into_iter().map(view).collect())
+        Ok(rows.into_iter().take(UPPER_ROWS).map(view).collect())
     }
 
     pub(super) fn complete(

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
 // wasm: 350 kB was meant, for a core that builds images. With the reader of everyone's images, zstd, four runtimes
-// and the checks it takes this much; ARCHITECTURE.md ("Size") has the figures and what could be done.
-const BUDGET = { 'HTML and CSS': 20_000, JS: 60_000, wasm: 465_000 };
+// the checks, the simulated mount and its shell it takes this much; ARCHITECTURE.md ("Size") has the figures and what could be done.
+const BUDGET = { 'HTML and CSS': 20_000, JS: 60_000, wasm: 590_000 };
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
 const assets = readdirSync(join(dist, 'assets'));
 const gzipped = (file) => gzipSync(readFileSync(join(dist, file)), { level: 9 }).length;

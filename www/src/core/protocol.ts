@@ -590,7 +590,8 @@ export interface TraceEvent {
   source: string;
 }
 
-/** Something in the upperdir as it lies on the disk, overlayfs' own marks among the xattrs. */
+/** Something in the upperdir as it lies on the disk, overlayfs' own marks among the xattrs. At most 5,000 are
+ *  told, the root first; `ContainerView.written` says how many there are below it. */
 export interface UpperRow {
   path: Path;
   what: string;
