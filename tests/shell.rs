@@ -12,7 +12,13 @@ mod overlay;
 /// Every line of `shell/lines.txt`: what is printed, the exit status and what becomes of the files.
 #[test]
 fn lines_are_as_bash_runs_them() {
-    bash::compare_all();
+    bash::compare_all(bash::Place::Plain);
+}
+
+/// The same in an overlay, with what is in the upperdir afterwards.
+#[test]
+fn lines_in_an_overlay_are_as_bash_runs_them() {
+    bash::compare_all(bash::Place::Overlay);
 }
 
 /// Random lines on random layers: the same on the simulated overlay and on the kernel's, and the same upperdir

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::job::{Job, Visit, Walk, base_name, join, q, trim_slashes};
 use super::option::{Args, Command, Opt, Run, flag, missing, valued};
 use super::quote;
+use super::rename::{NOREPLACE, rename};
 use crate::overlay::mount::{Call, Errno, FileType, Io, NodeType, OpenFlags, Reply, SetTime, SetXattr, Stat};
 
 pub(super) const CP: Command = Command {
@@ -126,6 +127,7 @@ fn cp(job: &mut Job<'_>, args: Args) -> u8 {
         is_forced: args.has('f'),
         is_verbose: args.has('v'),
         is_move: false,
+        renames_children: false,
         copied: BTreeMap::new(),
         made: BTreeSet::new(),
         made_directories: BTreeSet::new(),
@@ -151,6 +153,9 @@ pub(super) struct Copier {
     pub is_forced: bool,
     pub is_verbose: bool,
     pub is_move: bool,
+    /// Whether mv tries to rename what is in a directory that is not moved itself: unless it knew before it
+    /// looked that the kernel does not move.
+    pub renames_children: bool,
     /// Where files of more than one name went.
     pub copied: BTreeMap<u64, Vec<u8>>,
     /// What operands became: a second of the same name is not to replace the first.
@@ -212,6 +217,11 @@ impl Copier {
         while let Some(visit) = walk.next(job) {
             match visit {
                 Visit::Enter { .. } if is_ended => walk.skip(),
+                Visit::Enter { path, depth, .. }
+                    if self.renames_children && depth > 0 && self.renamed(job, &path, &place(&path)) =>
+                {
+                    walk.skip();
+                }
                 Visit::Enter { path, stat, depth } if stat.file_type == FileType::Directory => {
                     if self.made_directories.contains(&stat.ino) {
                         let (source, to) = (q(trim_slashes(source)), q(to));
@@ -290,6 +300,14 @@ impl Copier {
         }
         self.tell(job, source, to, true);
         true
+    }
+
+    fn renamed(&self, job: &mut Job<'_>, source: &[u8], to: &[u8]) -> bool {
+        let is_renamed = rename(job, source, to, NOREPLACE).is_ok();
+        if is_renamed && self.is_verbose {
+            job.print(format!("renamed {} -> {}\n", q(source), q(to)));
+        }
+        is_renamed
     }
 
     fn tell(&self, job: &mut Job<'_>, source: &[u8], to: &[u8], is_directory: bool) {

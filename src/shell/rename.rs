@@ -1,5 +1,6 @@
 //! mv: rename(2), and where the kernel answers EXDEV, as overlayfs does for directories of lower layers, a copy
-//! and a removal (copy.c, `copy_internal` with `move_mode`).
+//! and a removal (copy.c, `copy_internal` with `move_mode`). When the first rename was tried before anything was
+//! looked at (two operands), what is in the directory is copied; else each thing in it is renamed if it can be.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +30,7 @@ pub(super) const MV: Command = Command {
 };
 
 /// RENAME_NOREPLACE of renameat2(2).
-const NOREPLACE: u32 = 1;
+pub(super) const NOREPLACE: u32 = 1;
 
 struct Mover {
     copier: Copier,
@@ -49,6 +50,7 @@ fn mv(job: &mut Job<'_>, args: Args) -> u8 {
             is_forced: false,
             is_verbose: args.has('v'),
             is_move: true,
+            renames_children: false,
             copied: BTreeMap::new(),
             made: BTreeSet::new(),
             made_directories: BTreeSet::new(),
@@ -79,7 +81,7 @@ fn mv(job: &mut Job<'_>, args: Args) -> u8 {
     status
 }
 
-fn rename(job: &mut Job<'_>, old: &[u8], new: &[u8], flags: u32) -> Result<(), Errno> {
+pub(super) fn rename(job: &mut Job<'_>, old: &[u8], new: &[u8], flags: u32) -> Result<(), Errno> {
     let (old, new) = (job.path(old), job.path(new));
     job.call(Call::Rename { old, new, flags }).map(drop)
 }
@@ -150,7 +152,10 @@ impl Mover {
             }
         }
         match failure {
-            Errno::EXDEV => self.copy(job, source, to, is_directory, is_into),
+            Errno::EXDEV => {
+                self.copier.renames_children = tried.is_none();
+                self.copy(job, source, to, is_directory, is_into)
+            }
             Errno::EINVAL => {
                 let (source, to) = (q(source), q(to));
                 job.complain(&format!("cannot move {source} to a subdirectory of itself, {to}"));

@@ -1,13 +1,14 @@
-//! Lines by bash and by the shell, each in a tree of its own at the same path.
+//! Lines by bash and by the shell, each in a tree of its own at the same path, and in an overlay mounted on one:
+//! there the upperdir tells whether the system calls were the same too.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
 
-use handroll::native::Process;
+use handroll::native::{Mounted, OverlayMount, OverlayOptions, Process, unshare_mounts};
 use handroll::overlay::mount::Caller;
 use handroll::shell::{MountInfo, Shell, Stream};
 use handroll::tree::{Device, Time};
@@ -24,7 +25,8 @@ struct Seen {
     files: String,
 }
 
-pub fn compare_all() {
+pub fn compare_all(place: Place) {
+    unshare_mounts().expect("root may");
     let base = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory for tests");
     let master = base.path().join("master");
     fs::create_dir(&master).expect("a new directory");
@@ -39,8 +41,8 @@ pub fn compare_all() {
     for line in lines {
         count += 1;
         // A minute or a second can turn between the two.
-        if compare(base.path(), line).is_some()
-            && let Some(difference) = compare(base.path(), line)
+        if compare(base.path(), place, line).is_some()
+            && let Some(difference) = compare(base.path(), place, line)
         {
             differences.push(difference);
         }
@@ -64,15 +66,42 @@ fn in_bash(directory: &Path) -> Command {
     command
 }
 
-fn new_tree(base: &Path) -> std::path::PathBuf {
+/// Where a line runs: in a copy of the tree, or in an overlay on it.
+#[derive(Clone, Copy)]
+pub enum Place {
+    Plain,
+    Overlay,
+}
+
+/// A tree that a line runs in, and what holds it there.
+struct Work {
+    path: PathBuf,
+    upper: Option<PathBuf>,
+    _mounted: Option<Mounted>,
+}
+
+fn remove(path: &Path) {
+    let removed = Command::new("rm").arg("-rf").arg(path).status();
+    assert!(removed.expect("rm is there").success());
+}
+
+fn new_work(base: &Path, place: Place) -> Work {
     let work = base.join("work");
-    if work.exists() {
-        let removed = Command::new("rm")
-            .arg("-rf")
-            .arg(&work)
-            .status()
-            .expect("rm is there");
-        assert!(removed.success());
+    remove(&work);
+    if let Place::Overlay = place {
+        let (upper, scratch) = (base.join("upper"), base.join("scratch"));
+        for path in [&upper, &scratch] {
+            remove(path);
+            fs::create_dir(path).expect("a new directory");
+        }
+        fs::create_dir(&work).expect("a new directory");
+        let overlay = OverlayMount::new(OverlayOptions::default());
+        let overlay = overlay.lower(base.join("master")).upper(&upper, scratch);
+        return Work {
+            _mounted: Some(overlay.mount(&work).expect("root may")),
+            path: work,
+            upper: Some(upper),
+        };
     }
     let copied = Command::new("cp")
         .arg("-a")
@@ -80,14 +109,20 @@ fn new_tree(base: &Path) -> std::path::PathBuf {
         .arg(&work)
         .status();
     assert!(copied.expect("cp is there").success());
-    work
+    Work {
+        path: work,
+        upper: None,
+        _mounted: None,
+    }
 }
 
-fn compare(base: &Path, line: &str) -> Option<String> {
-    let work = new_tree(base);
+fn compare(base: &Path, place: Place, line: &str) -> Option<String> {
+    let work = new_work(base, place);
     let expected = by_bash(&work, line);
-    let work = new_tree(base);
+    drop(work);
+    let work = new_work(base, place);
     let ours = by_shell(&work, line);
+    drop(work);
     if ours == expected {
         return None;
     }
@@ -114,9 +149,9 @@ fn only(what: &str, whose: &str, text: &str, other: &str) -> String {
     format!("  {what} {whose}:\n{lines}")
 }
 
-fn by_bash(work: &Path, line: &str) -> Seen {
+fn by_bash(work: &Work, line: &str) -> Seen {
     let script = format!("tree() {{ command tree -N --charset utf-8 \"$@\"; }}; umask 022; {line}");
-    let output = in_bash(work)
+    let output = in_bash(&work.path)
         .arg("--norc")
         .arg("-c")
         .arg(&script)
@@ -147,15 +182,16 @@ fn by_bash(work: &Path, line: &str) -> Seen {
     }
 }
 
-fn by_shell(work: &Path, line: &str) -> Seen {
+fn by_shell(work: &Work, line: &str) -> Seen {
     use std::os::unix::ffi::OsStrExt as _;
+    let path = &work.path;
     let now = UNIX_EPOCH.elapsed().expect("after 1970");
     // What the line makes is not to be newer than now.
     let now = Time {
         seconds: now.as_secs() as i64 + 2,
         nanos: now.subsec_nanos(),
     };
-    let device = fs::metadata(work).expect("it was made").dev();
+    let device = fs::metadata(path).expect("it was made").dev();
     let mut shell = Shell::new(MountInfo {
         options: Vec::new(),
         device: Device {
@@ -167,7 +203,7 @@ fn by_shell(work: &Path, line: &str) -> Seen {
     let entered = shell.run(
         &mut Process,
         caller,
-        &[b"cd ", work.as_os_str().as_bytes()].concat(),
+        &[b"cd ", path.as_os_str().as_bytes()].concat(),
     );
     assert_eq!(entered.status, 0);
     let ran = shell.run(&mut Process, caller, line.as_bytes());
@@ -181,7 +217,24 @@ fn by_shell(work: &Path, line: &str) -> Seen {
 }
 
 /// The inode numbers in a tree, and all of it as text: every attribute, times before this year, contents.
-fn files_of(work: &Path) -> (BTreeSet<u64>, String) {
+fn files_of(work: &Work) -> (BTreeSet<u64>, String) {
+    let (inodes, mut files) = tree_of(&work.path);
+    if let Some(upper) = &work.upper {
+        let (_, in_upper) = tree_of(upper);
+        files += &format!("\nin the upperdir:\n{in_upper}\n");
+        // What overlayfs noted; both overlays have the same lower layer, so handles are equal too.
+        let script = "getfattr -R -h -d -e hex -m ^trusted.overlay . | grep -v overlay.uuid | sort";
+        let marks = Command::new("bash")
+            .arg("-c")
+            .arg(script)
+            .current_dir(upper)
+            .output();
+        files += &String::from_utf8_lossy(&marks.expect("bash is there").stdout);
+    }
+    (inodes, files)
+}
+
+fn tree_of(work: &Path) -> (BTreeSet<u64>, String) {
     let format = "%p %y %m %U:%G %n %l %i %T@\\0";
     let output = Command::new("find")
         .arg(".")
@@ -214,7 +267,7 @@ fn files_of(work: &Path) -> (BTreeSet<u64>, String) {
     (inodes, text.join("\n"))
 }
 
-/// Without inode numbers, times of now, and the time of birth, which system calls of an overlay do not tell.
+/// Without inode numbers, the mount's own number, times of now, and the time of birth, which system calls of an overlay do not tell.
 fn comparable(output: &[u8], inodes: &BTreeSet<u64>) -> String {
     let text = String::from_utf8_lossy(output);
     let mut lines = Vec::new();
@@ -222,6 +275,14 @@ fn comparable(output: &[u8], inodes: &BTreeSet<u64>) -> String {
         if line.starts_with(" Birth: ") {
             continue;
         }
+        // Each mount has a number of its own.
+        let line = match line
+            .strip_prefix("Device: ")
+            .and_then(|rest| rest.split_once('\t'))
+        {
+            Some((_, rest)) => rest,
+            None => line,
+        };
         let is_digit = |c: char| c.is_ascii_digit();
         let mut rest = line;
         let mut new = String::new();

@@ -11,7 +11,7 @@ use handroll::tree::{Directory, Metadata, Node, Time, Tree, TreePath};
 use super::random::{Random, seed};
 
 /// How many mounts, and lines on each.
-const MOUNTS: usize = 150;
+const MOUNTS: usize = 400;
 const LINES: usize = 20;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -21,7 +21,7 @@ pub fn compare_random() {
     let base = tempfile::tempdir().expect("a temporary directory");
     let mut random = Random::new(seed());
     let mut fine = 0;
-    for number in 0..MOUNTS {
+    'mounts: for number in 0..MOUNTS {
         let lowers: Vec<Tree> = (0..1 + random.below(3)).map(|_| tree(&mut random)).collect();
         let options = Options {
             redirect: random.pick(&[Redirect::Follow, Redirect::Follow, Redirect::On]),
@@ -40,6 +40,10 @@ pub fn compare_random() {
             let ours = here.run(&mut overlay, caller(), line.as_bytes());
             let theirs = there.run(&mut system, caller(), line.as_bytes());
             fine += usize::from(ours.status == 0);
+            // A copy into itself ends where it meets itself: what was copied before depends on the order of names.
+            if is_into_itself(&ours) && is_into_itself(&theirs) {
+                continue 'mounts;
+            }
             let before = lines[..position].join("\n");
             let shown = format!("mount {number} with {options:?}, after\n{before}\n$ {line}");
             assert_eq!(text(&ours), text(&theirs), "{shown}");
@@ -71,6 +75,10 @@ pub fn compare_random() {
 fn caller() -> Caller {
     let now = UNIX_EPOCH.elapsed().expect("after 1970");
     Caller::root(Time::at(now.as_secs() as i64))
+}
+
+fn is_into_itself(ran: &Ran) -> bool {
+    String::from_utf8_lossy(&ran.bytes(Stream::Stderr)).contains("into itself")
 }
 
 /// Without what the kernel writes of its own accord.
