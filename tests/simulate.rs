@@ -128,6 +128,15 @@ fn scripts_as_json_and_scripts_that_make_no_sense() {
     );
     let output = run(&json, &[]);
     assert!(text(&output.stdout).starts_with("open \"/a b\" read mode=0000 all → ok text\n"));
+    let failing = write(
+        "failing",
+        "layer\nfile /f 1\nmount\nsetxattr /f user.x 1 replace\n",
+    );
+    let out = text(&run(&failing, &[]).stdout);
+    assert!(
+        out.contains(" → ENODATA, and yet the upper directory has changed\n"),
+        "{out}"
+    );
     for (script, error) in [
         ("fly", "line 1: `fly` is no directive"),
         (

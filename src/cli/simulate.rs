@@ -125,6 +125,8 @@ struct CallReport {
     result: String,
     /// What it gave, if it gave anything.
     reply: Option<String>,
+    /// Whether it changed the upperdir, of simulated calls; those that fail can, too.
+    changed: Option<bool>,
     /// Why and how, of simulated calls.
     events: Vec<EventReport>,
 }
@@ -180,7 +182,12 @@ fn reply_text(call: &Call, result: &Result<Reply, Errno>) -> Option<String> {
     }
 }
 
-fn call_report(line: usize, call: &Call, result: &Result<Reply, Errno>, events: &[Event]) -> CallReport {
+fn call_report(
+    line: usize,
+    call: &Call,
+    result: &Result<Reply, Errno>,
+    traced: Option<(bool, &[Event])>,
+) -> CallReport {
     CallReport {
         line,
         call: call.to_string(),
@@ -189,7 +196,12 @@ fn call_report(line: usize, call: &Call, result: &Result<Reply, Errno>, events: 
             Err(errno) => errno.name(),
         },
         reply: reply_text(call, result),
-        events: events.iter().map(EventReport::of).collect(),
+        changed: traced.map(|(changed, _)| changed),
+        events: traced
+            .map_or(&[][..], |(_, events)| events)
+            .iter()
+            .map(EventReport::of)
+            .collect(),
     }
 }
 
@@ -245,7 +257,7 @@ fn in_kernel(script: &Script) -> Result<Report, Failure> {
         if let (Call::Remount { options: Some(new) }, Ok(_)) = (&step.call, &result) {
             options = *new;
         }
-        calls.push(call_report(step.line, &step.call, &result, &[]));
+        calls.push(call_report(step.line, &step.call, &result, None));
     }
     let marks = Marks::of(options);
     let upper = match script.upper {
@@ -273,7 +285,11 @@ fn print(report: &Report, json: bool) -> Result<(), Failure> {
             .map(|reply| format!(" {reply}"))
             .unwrap_or_default();
         let result = if call.result == "0" { "ok" } else { &call.result };
-        writeln!(text, "{} → {result}{reply}", call.call).expect("a string takes all");
+        let all_the_same = match call.result != "0" && call.changed == Some(true) {
+            true => ", and yet the upper directory has changed",
+            false => "",
+        };
+        writeln!(text, "{} → {result}{reply}{all_the_same}", call.call).expect("a string takes all");
         for event in &call.events {
             writeln!(text, "    {}: {}", event.rule, event.sentence).expect("a string takes all");
         }
