@@ -220,13 +220,14 @@ fn simulated(script: &Script) -> Result<Report, Failure> {
     let caller = Caller::root(NOW);
     let mut calls = Vec::new();
     for step in &script.steps {
+        let before = overlay.upperdir().cloned();
         let outcome = overlay.call(caller, &step.call);
-        calls.push(call_report(
-            step.line,
-            &step.call,
-            &outcome.result,
-            &outcome.events,
-        ));
+        let has_changed = match (&before, overlay.upperdir()) {
+            (Some(before), Some(after)) => !before.is_same(after),
+            _ => false,
+        };
+        let traced = Some((has_changed, &outcome.events[..]));
+        calls.push(call_report(step.line, &step.call, &outcome.result, traced));
     }
     let marks = overlay.marks();
     let upper = overlay.upperdir().map(|upper| upper.rows()).unwrap_or_default();
