@@ -67,6 +67,6 @@ fn layout(at: &Path, layers: &[&str]) -> PathBuf {
         layers: layers.iter().map(lines).collect(),
         ..Case::default()
     };
-    runtimes::write_layout(at, &[case]);
+    runtimes::write_layout(at, &[case.tars()]);
     at.to_owned()
 }

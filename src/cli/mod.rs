@@ -5,6 +5,7 @@ mod assemble;
 mod build;
 mod cat;
 mod check;
+mod diff;
 mod edit;
 mod inspect;
 mod layer_args;
@@ -44,6 +45,7 @@ enum Command {
     Cat(cat::CatArgs),
     Why(why::WhyArgs),
     Check(check::CheckArgs),
+    Diff(diff::DiffArgs),
     Edit(Box<edit::EditArgs>),
     Mount(Box<mount::MountArgs>),
     Umount(mount::UmountArgs),
@@ -106,6 +108,7 @@ fn run(matches: &ArgMatches) -> Result<Verdict, Failure> {
         Command::Why(arguments) => why::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Edit(arguments) => edit::run(&arguments),
         Command::Mount(arguments) => mount::run(&arguments),
         Command::Umount(arguments) => mount::run_umount(&arguments),

@@ -259,7 +259,7 @@ fn lines(layer: &LayerReport) -> Vec<String> {
     lines
 }
 
-fn change_text(change: Change) -> &'static str {
+pub fn change_text(change: Change) -> &'static str {
     match change {
         Change::Kind => "kind",
         Change::Content => "content",
@@ -270,5 +270,6 @@ fn change_text(change: Change) -> &'static str {
         Change::Owner => "owner",
         Change::Time => "time",
         Change::Xattrs => "extended attributes",
+        Change::Links => "hard links",
     }
 }

@@ -28,6 +28,7 @@ pub use chunks::{Bytes, Chunk, Chunks, SEGMENT};
 pub use origin::{Origin, Read, Sums};
 pub use read::{ENTRY_LIMIT, Note, ReadError};
 pub use read_job::{ReadJob, Reading};
+pub(crate) use walk::is_linkable;
 pub use walk::{OPAQUE_NAME, Piece, Walk, format_of, write_tar};
 
 /// One layer of a stack: its tree, and where it came from if it was opened. Until it is edited its tree is the one

@@ -212,7 +212,7 @@ fn after(entries: &imbl::OrdMap<Name, Ino>, last: &Option<Name>) -> Option<(Name
 
 /// Whether further names of an inode are hard links to the first. Devices and fifos with several names are written
 /// as often as they have names, as GNU tar does.
-pub(super) fn is_linkable(inode: &Inode) -> bool {
+pub(crate) fn is_linkable(inode: &Inode) -> bool {
     matches!(inode.node, Node::File(_) | Node::Symlink(_)) && inode.links() > 1
 }
 

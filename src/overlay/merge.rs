@@ -91,6 +91,8 @@ pub enum Change {
     Owner,
     Time,
     Xattrs,
+    /// Which names are names of this one file.
+    Links,
 }
 
 impl<'a> Stack<'a> {

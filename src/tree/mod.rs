@@ -113,6 +113,11 @@ impl Tree {
         })
     }
 
+    /// Whether any inode has several names. Looks at all of them.
+    pub fn has_links(&self) -> bool {
+        self.inodes.values().any(|inode| inode.links > 1)
+    }
+
     /// Whether two trees are the same value: made from one another without an edit between them.
     pub fn is_same(&self, other: &Self) -> bool {
         self.inodes.ptr_eq(&other.inodes) && self.whiteout_time == other.whiteout_time

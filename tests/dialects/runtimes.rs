@@ -78,9 +78,14 @@ impl Runtimes {
 
     /// What each judged runtime makes of each case.
     pub fn read(&self, cases: &[Case]) -> Vec<[Found; 3]> {
+        self.read_tars(&cases.iter().map(Case::tars).collect::<Vec<_>>())
+    }
+
+    /// The same of the tars of each image's layers.
+    pub fn read_tars(&self, stacks: &[Vec<Vec<u8>>]) -> Vec<[Found; 3]> {
         let directory = self.directory();
         let layout = directory.join("layout");
-        let images = write_layout(&layout, cases);
+        let images = write_layout(&layout, stacks);
         let archive = directory.join("images.tar");
         ok(program("tar")
             .arg("-C")
@@ -113,7 +118,7 @@ impl Runtimes {
         });
         fs::remove_dir_all(&directory).unwrap();
         let results = results.into_inner().unwrap();
-        assert_eq!(results.len(), cases.len());
+        assert_eq!(results.len(), stacks.len());
         results.into_values().collect()
     }
 
@@ -277,8 +282,8 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// An OCI layout with an image for each case, its layers uncompressed.
-pub fn write_layout(layout: &Path, cases: &[Case]) -> Vec<Image> {
+/// An OCI layout with an image of each stack of layers, uncompressed tars.
+pub fn write_layout(layout: &Path, stacks: &[Vec<Vec<u8>>]) -> Vec<Image> {
     let blobs = layout.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let put = |bytes: &[u8]| {
@@ -289,8 +294,7 @@ pub fn write_layout(layout: &Path, cases: &[Case]) -> Vec<Image> {
     let described = |media_type: &str, bytes: &[u8]| json!({"mediaType": format!("application/vnd.oci.image.{media_type}"), "digest": put(bytes).to_string(), "size": bytes.len()});
     let mut manifests = Vec::new();
     let mut images = Vec::new();
-    for (number, case) in cases.iter().enumerate() {
-        let tars = case.tars();
+    for (number, tars) in stacks.iter().enumerate() {
         let diff_ids: Vec<Digest> = tars.iter().map(|tar| Digest::of(tar)).collect();
         let ids: Vec<String> = diff_ids.iter().map(Digest::to_string).collect();
         let config = json!({

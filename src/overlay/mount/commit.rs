@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::lookup::{Dentry, Real};
 use super::op::chain_path;
 use super::upper::{Attributes, FileName, Upper};
-use super::{FileType, Overlay, UpperKind};
+use super::{FileType, Marks, Overlay, UpperKind};
 use crate::tree::{Directory, Ino, Metadata, Name, Node, Tree};
 
 /// A layer made of an upperdir, and what did not come along.
@@ -34,6 +34,10 @@ pub enum Unfit {
     Socket,
     /// A name that begins with `.wh.` would be read as a whiteout.
     Name,
+    /// An extended attribute that a process set, but that a mount of the layer would take for one of overlayfs' own.
+    Mark,
+    /// A PAX record without a value says that there is no such attribute (pax, "Extended Header").
+    EmptyXattr,
 }
 
 impl Unfit {
@@ -42,6 +46,8 @@ impl Unfit {
         match self {
             Self::Socket => "a tar cannot hold sockets",
             Self::Name => "a name that begins with `.wh.` would delete what it names",
+            Self::Mark => "an extended attribute like overlayfs' own would be taken for one",
+            Self::EmptyXattr => "a tar cannot hold an extended attribute without a value",
         }
     }
 }
@@ -63,10 +69,12 @@ impl Overlay {
         let root = &self.upper.as_ref()?.inode(Upper::ROOT).attributes;
         let mut commit = Commit {
             overlay: self,
-            tree: Tree::new(self.travelling(root), whiteout_time),
+            tree: Tree::new(Metadata::default(), whiteout_time),
             linked: BTreeMap::new(),
             left_out: Vec::new(),
         };
+        let metadata = commit.travelling(root, || b"/".to_vec());
+        commit.tree.set_metadata_of(Ino::ROOT, |root| *root = metadata);
         commit
             .tree
             .set_opaque_of(Ino::ROOT, self.upper_mark(Upper::ROOT, b"opaque") == Some(b"y"));
@@ -74,28 +82,41 @@ impl Overlay {
         while let Some((chain, ino, is_whole)) = pending.pop() {
             commit.directory(&chain, ino, is_whole, &mut pending);
         }
+        commit.left_out.sort_by(|a, b| a.path.cmp(&b.path));
         Some(Committed {
             tree: commit.tree,
             left_out: commit.left_out,
         })
     }
+}
 
-    /// Attributes without overlayfs' own.
-    fn travelling(&self, attributes: &Attributes) -> Metadata {
-        let marks = self.marks();
-        let xattrs = attributes.xattrs.iter();
-        let kept = xattrs.filter_map(|(name, value)| Some((marks.unescape(name)?, value.clone())));
+/// Whether a mount, of whatever kind, would take an extended attribute for overlayfs' own.
+fn is_mark(name: &[u8]) -> bool {
+    [true, false].into_iter().any(|user| Marks { user }.is_own(name))
+}
+
+impl Commit<'_> {
+    /// Attributes without those of overlayfs, and without those that a layer cannot hold.
+    fn travelling(&mut self, attributes: &Attributes, path: impl Fn() -> Vec<u8>) -> Metadata {
+        let marks = self.overlay.marks();
+        let mut xattrs = BTreeMap::new();
+        for (name, value) in attributes.xattrs.iter() {
+            match marks.unescape(name) {
+                None => {}
+                Some(name) if is_mark(&name) => self.leave_out(path(), Unfit::Mark),
+                Some(_) if value.is_empty() => self.leave_out(path(), Unfit::EmptyXattr),
+                Some(name) => drop(xattrs.insert(name, value.clone())),
+            }
+        }
         Metadata {
             mode: attributes.mode,
             uid: attributes.uid,
             gid: attributes.gid,
             mtime: attributes.mtime,
-            xattrs: Arc::new(kept.collect()),
+            xattrs: Arc::new(xattrs),
         }
     }
-}
 
-impl Commit<'_> {
     /// Takes over what the upperdir has in one directory; if the directory is to come as a whole, all that
     /// shows in it.
     fn directory(
@@ -106,7 +127,7 @@ impl Commit<'_> {
         pending: &mut Vec<(Vec<Dentry>, Ino, bool)>,
     ) {
         let dentry = chain.last().expect("the root is there");
-        let names: Vec<FileName> = match (is_whole, dentry.upper) {
+        let mut names: Vec<FileName> = match (is_whole, dentry.upper) {
             (true, _) => {
                 let names = self.overlay.merged_names(dentry);
                 names.into_iter().map(|entry| entry.name).collect()
@@ -114,6 +135,7 @@ impl Commit<'_> {
             (false, Some(upper)) => self.overlay.upper().listing(upper),
             (false, None) => return,
         };
+        names.sort();
         for file_name in names {
             let path = || {
                 let mut path = chain_path(chain);
@@ -148,9 +170,9 @@ impl Commit<'_> {
         path: &dyn Fn() -> Vec<u8>,
     ) {
         let real = found.real().expect("it exists");
-        let metadata = self.overlay.travelling(&self.overlay.attributes(real));
         if self.overlay.file_type(real) == FileType::Directory {
             let is_whole = is_whole || found.redirect.is_some();
+            let metadata = self.travelling(&self.overlay.attributes(real), path);
             let is_opaque = is_whole || self.overlay.opaque(real) == Some(b'y');
             let ino = self
                 .tree
@@ -167,8 +189,14 @@ impl Commit<'_> {
         }
         let Some(node) = self.node(real) else {
             self.leave_out(path(), Unfit::Socket);
+            // What it stood in the place of is gone all the same.
+            let above = chain.last().expect("the root is there");
+            if !is_whole && self.overlay.is_lower_positive(above, &found) {
+                self.tree.add_whiteout(parent, name);
+            }
             return;
         };
+        let metadata = self.travelling(&self.overlay.attributes(real), path);
         let ino = self.tree.add(parent, name, node, metadata);
         self.linked.insert(real, ino);
     }
@@ -199,7 +227,7 @@ impl Commit<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Caller, Marks, Options};
+    use super::super::{Caller, Options};
     use super::*;
     use crate::overlay::naive::{merged_listing, random_tree};
     use crate::overlay::script::{NOW, Script};
@@ -226,20 +254,29 @@ mod tests {
     #[test]
     fn marks_stay_behind_and_names_that_would_delete() {
         let committed = committed(
-            "layer\ndir /d\nfile /d/x 1\nfile /y 2\nmount\nunlink /d/x\nrmdir /d\nmkdir /d\nchmod /y 0600\n\
-             setxattr /y trusted.overlay.opaque v\nlink /y /z\nwrite /.wh.q 3\nmknod /s socket",
+            "layer\ndir /d\nfile /d/x 1\nfile /l 3\nfile /y 2\nmount\nunlink /d/x\nrmdir /d\nmkdir /d\nchmod /y 0600\n\
+             setxattr /y trusted.overlay.opaque v\nsetxattr /y user.overlay.redirect v\nsetxattr /y user.e \"\"\n\
+             setxattr /y user.v v\nlink /y /z\nwrite /.wh.q 3\nmknod /s socket\nunlink /l\nmknod /l socket",
         );
         assert_eq!(
             lines(&committed.tree),
             [
                 "/ directory 0755 0:0",
                 "/d directory 0755 0:0 trusted.overlay.opaque=y",
-                "/y file 1 \"2\" 0600 0:0 ×2 trusted.overlay.opaque=v",
-                "/z file 1 \"2\" 0600 0:0 ×2 trusted.overlay.opaque=v",
+                "/l whiteout",
+                "/y file 1 \"2\" 0600 0:0 ×2 user.v=v",
+                "/z file 1 \"2\" 0600 0:0 ×2 user.v=v",
             ]
         );
         let left = committed.left_out.iter().map(|left| (&left.path[..], left.why));
-        let expected = [(&b"/s"[..], Unfit::Socket), (b"/.wh.q", Unfit::Name)];
+        let expected = [
+            (&b"/.wh.q"[..], Unfit::Name),
+            (b"/l", Unfit::Socket),
+            (b"/s", Unfit::Socket),
+            (b"/y", Unfit::Mark),
+            (b"/y", Unfit::EmptyXattr),
+            (b"/y", Unfit::Mark),
+        ];
         assert_eq!(left.collect::<Vec<_>>(), expected);
     }
 
