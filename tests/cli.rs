@@ -735,13 +735,19 @@ fn the_readme_names_what_json_has() {
         .current_dir(dir)
         .output()
         .unwrap();
-    let (make, look) = (readme("### Make", "### Look"), readme("### Look", "### Check"));
+    let built = json(&mut build);
+    let mut diff = handroll();
+    diff.args(["diff", "--json", "image.tar", "image.tar", "--layers-a", "1"]);
+    let diff = diff.current_dir(dir).output().unwrap();
+    let (make, look) = (readme("### Make", "### Look"), readme("### Look", "### Compare"));
+    let compare = look.clone() + &readme("### Compare", "### Check");
     let (check, change) = (readme("### Check", "### Change"), readme("### Change", "## Host"));
     for (text, printed) in [
-        (make.clone(), json(&mut build)),
+        (make.clone(), built),
         (make + &look, run(&["inspect", "--json", "image.tar"])),
         (look.clone(), run(&["ls", "--json", "image.tar"])),
         (look, run(&["why", "--json", "image.tar", "/data/config.txt"])),
+        (compare, serde_json::from_slice(&diff.stdout).unwrap()),
         (check, serde_json::from_slice(&checked.stdout).unwrap()),
         (
             change,

@@ -20,6 +20,7 @@ mod overlay {
 }
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use cases::{Seen, short};
 use handroll::content::{Content, ContentError};
@@ -34,6 +35,7 @@ use handroll::text::escape;
 use handroll::tree::{Device, Directory, Ino, Metadata, Node, Time, Tree, TreePath};
 use overlay::cases::caller;
 use overlay::compare::Way;
+use rig::{fails, handroll, json, ok, program, text};
 
 use runtimes::{Found, Runtimes};
 use support::random::{Random, seed};
@@ -375,4 +377,139 @@ fn what_a_container_wrote_shows_again_as_a_layer() {
     let paths: usize = containers.iter().map(|container| container.shown.len()).sum();
     println!("{} containers, {paths} paths", containers.len());
     assert!(paths > 5 * containers.len() && wrong.is_empty(), "{wrong}");
+}
+
+/// The command on directories that GNU tar made, with everything that a disk has.
+#[test]
+fn the_command_compares_directories() {
+    let mut random = Random::new(seed());
+    let [mut before, mut after] = [Vec::new(), Vec::new()];
+    for _ in 0..100 {
+        let tree = trees::tree(&mut random);
+        after.push(trees::changed(&mut random, &tree));
+        before.push(tree);
+    }
+    let space = support::tmpfs();
+    let [before, after] = [("a", before), ("b", after)].map(|(name, trees)| {
+        let tree = batch(&trees.iter().collect::<Vec<_>>());
+        let at = space.path().join(name);
+        fs::create_dir(&at).unwrap();
+        fs::write(at.with_extension("tar"), tar(&tree)).unwrap();
+        let mut command = program("tar");
+        command.args(["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"]);
+        ok(command.arg(at.with_extension("tar")).arg("-C").arg(&at));
+        tree
+    });
+    let diff = |arguments: &[&str]| {
+        let mut command = handroll();
+        command.arg("diff").args(arguments).current_dir(space.path());
+        command.output().unwrap()
+    };
+    let output = diff(&["a", "b", "-o", "layer.tar"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    // As many lines as the trees have differences, told without a disk.
+    let [before_view, after_view] = [&before, &after].map(|tree| Stack::new(vec![tree]));
+    let expected = before_view.differences(&after_view, u64::MAX).count();
+    assert_eq!(output.stdout.split(|&byte| byte == b'\n').count() - 1, expected);
+    let layer = fs::read(space.path().join("layer.tar")).unwrap();
+    let shown = Runtimes::start().read_tars(&[vec![tar(&before), layer]]);
+    let expected = trees::describe(&after_view, false);
+    let [overlayfs, _, umoci] = shown.into_iter().next().unwrap();
+    for (who, found) in [("containerd", overlayfs), ("umoci", umoci)] {
+        let Found::Shown(found) = found else {
+            panic!("{who}: {found:?}")
+        };
+        for number in 0..100 {
+            compare(who, number, &part(&found, number), &part(&expected, number)).unwrap();
+        }
+    }
+    // Packed and unpacked they are the same; a directory and the archive of it are too.
+    diff(&["a", "b", "-o", "layer.tar.gz"]);
+    let unpacked = ok(program("gzip")
+        .args(["-dc", "layer.tar.gz"])
+        .current_dir(space.path()))
+    .stdout;
+    assert_eq!(unpacked, fs::read(space.path().join("layer.tar")).unwrap());
+    assert_eq!(diff(&["a", "b", "-o", "-"]).stdout, unpacked);
+    assert_eq!(diff(&["b", "b.tar"]).status.code(), Some(0));
+    assert_eq!(diff(&["a", "b.tar", "-o", "-"]).stdout, unpacked);
+}
+
+/// What is equal makes the empty tar, as GNU tar has it.
+#[test]
+fn equal_directories_make_an_empty_layer() {
+    let space = support::tmpfs();
+    rig::article_files(space.path());
+    let at = |name: &str| space.path().join(name);
+    ok(program("cp").arg("-a").arg(at("base")).arg(at("copy")));
+    let printed = text(
+        handroll()
+            .arg("diff")
+            .args([at("base"), at("copy")])
+            .arg("-o")
+            .arg(at("layer.tar")),
+    );
+    assert_eq!(printed, "");
+    ok(program("tar")
+        .arg("-cf")
+        .arg(at("empty.tar"))
+        .args(["-T", "/dev/null"]));
+    assert_eq!(
+        fs::read(at("layer.tar")).unwrap(),
+        fs::read(at("empty.tar")).unwrap()
+    );
+    let compared = json(handroll().args(["diff", "--json"]).args([at("base"), at("copy")]));
+    assert_eq!(compared, serde_json::json!({"differences": []}));
+}
+
+/// An image beside itself without its top layer: that layer's essence.
+#[test]
+fn two_points_of_an_image() {
+    let space = support::tmpfs();
+    rig::article_files(space.path());
+    let run = |arguments: &[&str]| {
+        let mut command = handroll();
+        command.args(arguments).current_dir(space.path());
+        command
+    };
+    ok(&mut run(&[
+        "build",
+        "--name",
+        "x",
+        "--layer",
+        "base/",
+        "--layer",
+        "delta/",
+        "-o",
+        "image.tar",
+    ]));
+    let output = run(&["diff", "image.tar", "image.tar", "--layers-a", "1"])
+        .output()
+        .unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        lines,
+        "- /data/config.txt\n~ /hello.txt: content (16 → 17 bytes)\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    ok(&mut run(&["diff", "image.tar", "image.tar"]));
+    let is_wrong = |arguments: &[&str], code: i32, says: &str| fails(&mut run(arguments), code, says);
+    is_wrong(
+        &["diff", "image.tar", "image.tar", "--layers-b", "3"],
+        2,
+        "the image has 2",
+    );
+    is_wrong(
+        &["diff", "base", "image.tar", "--layers-a", "1"],
+        2,
+        "directory of files",
+    );
+    is_wrong(&["diff", "-", "-"], 2, "standard input");
+    is_wrong(
+        &["diff", "base", "delta", "-o", "base/"],
+        2,
+        "this is a directory",
+    );
+    is_wrong(&["diff", "base", "delta", "-o", "-", "--json"], 2, "-o -");
+    is_wrong(&["diff", "base", "none.tar"], 3, "none.tar");
 }
