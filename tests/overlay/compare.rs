@@ -103,6 +103,9 @@ impl Way {
     }
 }
 
+/// The seed of the sequences that every run has.
+const FIXED: u64 = 1;
+
 /// How many calls a sequence has.
 const CALLS: usize = 24;
 
@@ -113,6 +116,8 @@ pub fn run(way: Way, seed: u64, first: u64, count: u64) -> ExitCode {
     let start = Instant::now();
     let mut tally = Tally::default();
     for number in first..first + count {
+        // Every other sequence is the same in every run.
+        let seed = if number.is_multiple_of(2) { FIXED } else { seed };
         let mut random = Random::new(seed ^ number.wrapping_mul(0x9e37_79b9));
         let case = make(&mut random, way);
         match compare(&base, &case, &mut tally) {

@@ -84,11 +84,15 @@ impl Op<'_> {
     pub fn resize(&mut self, number: u64, length: u64) {
         let now = self.caller.now;
         self.upper().change(number, |inode| {
-            if let UpperKind::File(data) = &mut inode.kind {
+            let UpperKind::File(data) = &mut inode.kind else {
+                return;
+            };
+            // tmpfs frees what lies behind the end, and counts that as a change even if nothing does; a file that
+            // has no pages at all stays as it is.
+            if data.len() != length || data.is_held() {
                 data.truncate(length);
+                (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
             }
-            // Also if the length is what it was.
-            (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
         });
         self.drop_rights(number);
     }

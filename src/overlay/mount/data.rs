@@ -69,6 +69,11 @@ impl Data {
         self.length == 0
     }
 
+    /// Whether something holds its bytes: it is more than a hole.
+    pub(super) fn is_held(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Bytes(_)))
+    }
+
     fn set(&mut self, pieces: impl IntoIterator<Item = Piece>) {
         let mut joined: Vec<Piece> = Vec::new();
         for piece in pieces.into_iter().filter(|piece| piece.len() > 0) {

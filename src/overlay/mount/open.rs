@@ -79,6 +79,7 @@ impl Op<'_> {
         let lower = last.lower.first().copied();
         if let (true, Some(number)) = (flags.truncate, last.upper) {
             self.resize(number, 0);
+            self.written(number);
         }
         let content = match last.upper {
             Some(_) => None,
@@ -128,16 +129,23 @@ impl Op<'_> {
     }
 
     fn write(&mut self, number: u64, offset: u64, bytes: Content, path: Vec<u8>, append: bool) {
-        let now = self.caller.now;
         let length = bytes.len();
         self.upper().change(number, |inode| {
             if let UpperKind::File(data) = &mut inode.kind {
                 let offset = if append { data.len() } else { offset };
                 data.write(offset, bytes);
             }
-            (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
         });
+        self.written(number);
         self.drop_rights(number);
         self.event(Rule::UpperWrite, path).bytes = Some(length);
+    }
+
+    /// The content of a file has changed, if only in name: so have its times.
+    fn written(&mut self, number: u64) {
+        let now = self.caller.now;
+        self.upper().change(number, |inode| {
+            (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
+        });
     }
 }
