@@ -179,6 +179,80 @@ fn the_way_back_is_the_mirror_image() {
     }
 }
 
+/// Layers that both views stand on are passed over, which changes nothing of what is told.
+#[test]
+fn shared_layers_are_passed_over() {
+    let mut random = Random::of_run();
+    let mut told = 0;
+    for number in 0..500 {
+        let mut trees = vec![cases::tree(&mut random)];
+        for _ in 0..3 {
+            let next = cases::changed(&mut random, trees.last().unwrap());
+            trees.push(next);
+        }
+        let views = trees.clone();
+        for at in 1..trees.len() {
+            let [before, after] = [at - 1, at].map(|at| Stack::new(vec![&views[at]]));
+            trees[at] = before.layer_to(&after, 0);
+        }
+        let (from, to) = (1 + random.below(4), 1 + random.below(4));
+        let facts = |a: &Stack, b: &Stack| -> Vec<_> {
+            let differences = a.differences(b, u64::MAX);
+            differences
+                .map(|it| (it.path, it.before.is_some(), it.after.is_some(), it.changes))
+                .collect()
+        };
+        let [a, b] = [from, to].map(|count| Stack::new(trees[..count].iter().collect()));
+        let [flat_a, flat_b] = [from, to].map(|count| Stack::new(vec![&views[count - 1]]));
+        // Which of equal names goes on as it is may be chosen otherwise; how many are is the same.
+        let plain = |facts: &[(Vec<u8>, bool, bool, Vec<Change>)]| -> Vec<_> {
+            let mut facts = facts.to_vec();
+            facts.retain(|fact| fact.3 != [Change::Links]);
+            facts
+                .iter_mut()
+                .for_each(|fact| fact.3.retain(|change| *change != Change::Links));
+            facts
+        };
+        let (stacked, flat) = (facts(&a, &b), facts(&flat_a, &flat_b));
+        assert_eq!(plain(&stacked), plain(&flat), "stack {number}");
+        assert_eq!(stacked.len(), flat.len(), "stack {number}");
+        told += stacked.len();
+    }
+    assert!(told > 1000, "only {told} differences");
+}
+
+/// Two steps of a container are stacks too.
+#[test]
+fn steps_of_a_container_compare() {
+    use crate::overlay::mount::{Caller, System};
+    use crate::overlay::script::{NOW, Script};
+    let script = "layer\ndir /d\nfile /d/x 1\nfile /y 2\nmount\nwrite /y 3\nunlink /d/x\nmkdir /e\nrmdir /d";
+    let script = Script::parse(script).unwrap();
+    let mut overlay = script.mount().unwrap();
+    let mut steps = vec![overlay.commit(0).unwrap().tree];
+    for step in &script.steps {
+        System::call(&mut overlay, Caller::root(NOW), &step.call).unwrap();
+        steps.push(overlay.commit(0).unwrap().tree);
+    }
+    let view = |step: usize| Stack::new(vec![&script.lowers[0], &steps[step]]);
+    let lines = |from: usize, to: usize| -> Vec<String> {
+        let (a, b) = (view(from), view(to));
+        let line = |it: Difference| {
+            let sign = match (it.before, it.after) {
+                (None, _) => '+',
+                (_, None) => '-',
+                _ => '~',
+            };
+            format!("{sign}{} {:?}", escape(&it.path), it.changes)
+        };
+        a.differences(&b, u64::MAX).map(line).collect()
+    };
+    assert_eq!(lines(0, 1), ["~/y [Content]"]);
+    assert_eq!(lines(1, 2), ["-/d/x []"]);
+    assert_eq!(lines(2, 4), ["-/d []", "+/e []"]);
+    assert_eq!(lines(4, 4), [""; 0]);
+}
+
 /// A layer in lines: directories with a slash, whiteouts with a minus, further names of a file with the first.
 fn lines(tree: &Tree) -> String {
     let mut firsts = std::collections::BTreeMap::new();
