@@ -191,9 +191,9 @@ fn shared_layers_are_passed_over() {
             trees.push(next);
         }
         let views = trees.clone();
-        for at in 1..trees.len() {
-            let [before, after] = [at - 1, at].map(|at| Stack::new(vec![&views[at]]));
-            trees[at] = before.layer_to(&after, 0);
+        for (layer, pair) in trees[1..].iter_mut().zip(views.windows(2)) {
+            let [before, after] = [&pair[0], &pair[1]].map(|tree| Stack::new(vec![tree]));
+            *layer = before.layer_to(&after, 0);
         }
         let (from, to) = (1 + random.below(4), 1 + random.below(4));
         let facts = |a: &Stack, b: &Stack| -> Vec<_> {
