@@ -70,6 +70,7 @@ fn every_step_is_kept_and_can_be_looked_at() {
     assert_eq!(steps, [(yes, Some(0)), (yes, Some(0)), (no, Some(1))]);
     let last = ask(&mut workbench, r#"{"query":"step","container":2,"step":2}"#);
     assert_eq!(last["calls"][0]["errno"], "ENOENT");
+    assert_eq!(last["by_shell"], false);
     workbench.show_step(2, 1);
     assert_eq!(paths(&mut workbench), ["/d entry", "/d/x -", "/d/y entry"]);
     workbench.show_step(2, 0);

@@ -64,6 +64,7 @@ pub struct MountView {
 #[allow(missing_docs, reason = "documented in the protocol")]
 pub struct StepLine {
     pub input: String,
+    pub by_shell: bool,
     pub status: u8,
     pub changed: bool,
 }
@@ -73,6 +74,7 @@ pub struct StepLine {
 #[allow(missing_docs, reason = "documented in the protocol")]
 pub struct StepView {
     pub input: String,
+    pub by_shell: bool,
     pub status: u8,
     pub output: Vec<PieceView>,
     pub calls: Vec<CallView>,
@@ -228,6 +230,7 @@ impl Workbench {
         });
         let line = |(number, step): (usize, &Arc<ContainerStep>)| StepLine {
             input: step.input.clone(),
+            by_shell: is_by_shell(&step.done),
             status: status(&step.done),
             changed: match (state.at(number).upperdir(), step.after.upperdir()) {
                 (Some(before), Some(after)) => !before.is_same(after),
@@ -285,6 +288,7 @@ impl Workbench {
         };
         Ok(Some(StepView {
             input: step.input.clone(),
+            by_shell: is_by_shell(&step.done),
             status: status(&step.done),
             output,
             calls,
@@ -345,6 +349,10 @@ fn status(done: &Done) -> u8 {
         Done::Line(ran, _) => ran.status,
         Done::Call(_, result, _) => u8::from(result.is_err()),
     }
+}
+
+fn is_by_shell(done: &Done) -> bool {
+    matches!(done, Done::Line(..))
 }
 
 fn call_view(state: &ContainerState, call: String, errno: Option<String>, events: &[Event]) -> CallView {

@@ -59,7 +59,7 @@ test('the name of the image, and a variable', async ({ page }) => {
   await expect(page.getByRole('alert').filter({ hasText: /Not A Name/ })).toBeVisible();
   await page.keyboard.press('Escape');
   await page.getByLabel('Env').fill('no equals sign');
-  await page.getByLabel('User').focus();
+  await page.getByLabel('User', { exact: true }).focus();
   await expect(page.getByRole('alert').filter({ hasText: /./ }).first()).toBeVisible();
   await expect(page.getByRole('button', { name: 'Undo' })).toBeDisabled();
 });

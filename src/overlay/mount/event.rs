@@ -162,7 +162,7 @@ rules! {
     ErrnoNameTooLong "errno.name_too_long" ENAMETOOLONG: "{path}: a name can have 255 bytes, a path 4095.", "path_resolution(7)";
     ErrnoReadOnly "errno.read_only" EROFS: "{path}: the mount has no upper directory, so nothing can be written.", "overlayfs.rst, Multiple lower layers";
     ErrnoNotEmpty "errno.not_empty" ENOTEMPTY: "{path} shows something, so it is not removed.", "ovl_check_empty_dir";
-    ErrnoNotEmptyRaw "errno.not_empty_upper" ENOTEMPTY: "{path} shows nothing, but its directory in the upper holds a whiteout that overlayfs does not expect there.", "ovl_pure_upper";
+    ErrnoNotEmptyRaw "errno.not_empty_upper" ENOTEMPTY: "{path}: its directory in the upper holds something, if only a whiteout, and the file system there refuses to let go of it.", "ovl_pure_upper";
     ErrnoRmdirDot "errno.rmdir_dot" EINVAL: "{path}: a directory cannot be removed by the name `.`.", "rmdir(2)";
     ErrnoBusyRoot "errno.busy" EBUSY: "{path}: `.`, `..` and the root cannot be renamed or removed.", "rename(2)";
     ErrnoLinkDirectory "errno.link_directory" EPERM: "{path}: a directory can have one name only.", "link(2)";

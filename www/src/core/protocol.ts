@@ -556,13 +556,15 @@ export interface ContainerDetail {
   mounts: { engine: 'containerd' | 'docker' | 'podman'; options: string }[];
   /** The options as /proc/self/mountinfo shows them. */
   shown_options: string;
-  /** What was done, in order. `changed`: the upperdir is another than before. */
-  steps: { input: ByteText; status: number; changed: boolean }[];
+  /** What was done, in order: lines of the shell, or calls. `changed`: the upperdir is another than before. */
+  steps: { input: ByteText; by_shell: boolean; status: number; changed: boolean }[];
 }
 
 /** A step with all that happened. */
 export interface StepView {
   input: ByteText;
+  /** A line of the shell, else a call. */
+  by_shell: boolean;
   status: number;
   output: { stream: 'stdout' | 'stderr'; text: string }[];
   /** The system calls, as many as are kept; `call_count` is how many there were. */

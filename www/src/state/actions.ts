@@ -72,8 +72,8 @@ export async function makeEntry(
 
 /** Selects a path and unfolds what stands above it. */
 export async function reveal(path: string, layer?: number): Promise<void> {
-  if (session.image) {
-    await session.client.query({ query: 'row_of', image: session.image.id, path });
+  if (session.stack !== null) {
+    await session.client.query({ query: 'row_of', image: session.stack, path });
     session.tick++;
   }
   selection.go(layer === undefined ? { path } : { path, layer });
@@ -81,8 +81,9 @@ export async function reveal(path: string, layer?: number): Promise<void> {
 
 /** Delete: an entry of this layer goes; a whiteout is lifted; what is only below gets a whiteout. */
 export async function deletePath(layer: number, path: string): Promise<void> {
-  if (!session.image || path === '/') return;
-  const column = await session.client.query({ query: 'column', image: session.image.id, path });
+  if (session.stack === null || path === '/') return;
+  if (session.container) return void (await attempt({ op: 'delete', layer: session.container.layer, path }));
+  const column = await session.client.query({ query: 'column', image: session.stack, path });
   const here = column.layers.find((stratum) => stratum.layer === layer);
   if (here?.entry) await attempt({ op: 'delete', layer, path });
   else if (here?.cell?.what === 'whiteout') await attempt({ op: 'clear_whiteout', layer, path });

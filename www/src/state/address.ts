@@ -8,6 +8,7 @@ import { formatHash, natural, oneOf, parseHash, text, type Codec } from '../lib/
 
 export const VIEWS = [
   'stack',
+  'container',
   'files',
   'merged',
   'documents',
@@ -38,6 +39,8 @@ export interface Place {
   image: number | null;
   /** Of an archive that holds no image. */
   archive: number | null;
+  /** A container of the image. */
+  container: number | null;
   layer: number | null;
   path: string | null;
   /** Of the stack: how it is looked at, and what its paths are searched for. */
@@ -63,6 +66,7 @@ export const HOME: Place = {
   page: 'stage',
   image: null,
   archive: null,
+  container: null,
   layer: null,
   path: '/hello.txt',
   look: null,
@@ -85,8 +89,9 @@ type Param = { [K in keyof Place]: [K, string, Codec<Place[K]>, View[] | null] }
 const PARAMS: Param[] = [
   ['image', 'image', natural, null],
   ['archive', 'archive', natural, null],
-  ['look', 'look', oneOf<Look | null>([...LOOKS], null), ['stack']],
-  ['find', 'find', text, ['stack']],
+  ['container', 'container', natural, ['container']],
+  ['look', 'look', oneOf<Look | null>([...LOOKS], null), ['stack', 'container']],
+  ['find', 'find', text, ['stack', 'container']],
   ['document', 'doc', oneOf(DOCUMENTS, 'config'), ['documents']],
   ['node', 'node', natural, ['documents']],
   ['pointer', 'pointer', text, ['documents']],
@@ -102,8 +107,9 @@ const PARAMS: Param[] = [
 
 /** What goes with something else: another image has other layers, another node another document. */
 const WITH: Partial<Record<keyof Place, (keyof Place)[]>> = {
-  image: ['archive', 'layer', 'path', 'find', 'node', 'finding'],
+  image: ['archive', 'container', 'layer', 'path', 'find', 'node', 'finding'],
   archive: ['node'],
+  container: ['layer', 'find'],
   layer: ['offset', 'only'],
   node: ['pointer', 'as'],
   document: ['pointer', 'as'],

@@ -9,7 +9,7 @@ class ColumnState {
 
   /** Call in an effect. */
   async load(): Promise<void> {
-    const image = session.image?.id;
+    const image = session.stack ?? undefined;
     const path = selection.path;
     void session.tick;
     const asked = ++this.#asked;

@@ -17,11 +17,12 @@ export class Ids {
   }
 
   /** Takes note of what there is: an archive brings as many images and layers as it holds. */
-  see({ archives, images }: Overview): void {
+  see({ archives, images, containers }: Overview): void {
     const after = (next: number, all: { id: number }[]) =>
       all.reduce((n, { id }) => Math.max(n, id + 1), next);
     this.#archive = after(this.#archive, archives);
-    this.#image = after(this.#image, images);
+    this.#image = after(after(this.#image, images), containers);
+    this.#layer = containers.reduce((next, { layer }) => Math.max(next, layer + 1), this.#layer);
     for (const { layers } of images) this.#layer = after(this.#layer, layers);
   }
 }

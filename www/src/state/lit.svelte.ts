@@ -3,6 +3,8 @@ import type { BlockField } from '../core/protocol';
 
 class Lit {
   digest = $state<string | null>(null);
+  /** A path of which something is told. */
+  path = $state<string | null>(null);
   /** An attribute of the path in hand: the field in the tar that sets it, and the field in the inspector. */
   attribute = $state<BlockField['attribute']>(null);
   /** The same, of the field that was chosen. */

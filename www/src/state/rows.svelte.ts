@@ -43,7 +43,7 @@ export class RowWindow {
   }
 
   #keyNow(): string {
-    return JSON.stringify([session.image?.id, session.tick, this.of()]);
+    return JSON.stringify([session.stack, session.tick, this.of()]);
   }
 
   #holds(first: number, last: number): boolean {
@@ -63,7 +63,7 @@ export class RowWindow {
     const { layer, merged } = this.of();
     const what = { ...(layer === undefined ? {} : { layer }), ...(merged ? { merged } : {}) };
     const index = await session.client
-      .query({ query: 'row_of', image: session.image?.id ?? 0, path, ...what })
+      .query({ query: 'row_of', image: session.stack ?? 0, path, ...what })
       .catch(() => null);
     if (index !== null && this.at(index)?.path !== path) {
       this.#key = '';
@@ -86,7 +86,7 @@ export class RowWindow {
       ...(only ? { only } : {}),
     };
     return session.client
-      .query({ query: 'rows', image: session.image?.id ?? 0, from, to, ...what })
+      .query({ query: 'rows', image: session.stack ?? 0, from, to, ...what })
       .catch(() => null);
   }
 

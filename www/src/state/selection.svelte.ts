@@ -8,7 +8,7 @@ class Selection {
   #place = $state.raw<Place>(parsePlace(location.hash));
 
   constructor() {
-    session.choose(this.#place.image, this.#place.archive);
+    this.#take(this.#place);
     const read = () => this.#take(parsePlace(location.hash, this.#place));
     window.addEventListener('popstate', read);
     window.addEventListener('hashchange', read);
@@ -33,8 +33,8 @@ class Selection {
 
   /** The layer in hand: the chosen one while it exists, else the topmost. */
   get layer(): number | null {
-    const chosen = session.layer(this.#place.layer);
-    return chosen?.id ?? session.layers.at(-1)?.id ?? null;
+    const chosen = session.sheets.find(({ id }) => id === this.#place.layer);
+    return chosen?.id ?? session.sheets.at(-1)?.id ?? null;
   }
 
   show(view: View): void {
@@ -61,7 +61,7 @@ class Selection {
 
   #take(place: Place): void {
     this.#place = place;
-    session.choose(place.image, place.archive);
+    session.choose(place.image, place.archive, place.view === 'container' ? place.container : null);
   }
 }
 

@@ -7,19 +7,26 @@ import type {
   Action,
   ArchiveId,
   ArchiveView,
+  ContainerView,
   CoreError,
   ImageId,
   ImageView,
+  LayerId,
   LayerView,
   Operation,
   Overview,
 } from '../core/protocol';
+import { later } from '../lib/later';
+import { letter } from '../lib/letters';
 import { now } from '../lib/time';
 import { nameAction } from '../text/say-action';
 import { changes } from './changes.svelte';
 import { Ids } from './ids';
 import { Journal } from './journal';
 import { settings } from './settings.svelte';
+
+/** Fetched when something is changed in a container. */
+const inside = later(() => import('./inside'));
 
 /** The article's pinned time, 2025-01-01T00:00:00Z. */
 export const PINNED = { seconds: 1735689600, nanos: 0 };
@@ -62,8 +69,9 @@ class Session {
   #chosen = $state<ImageId | null>(null);
 
   /** Takes an image in hand: what is looked at, and changed, from now on. */
-  choose(image: ImageId | null, archive: ArchiveId | null): void {
+  choose(image: ImageId | null, archive: ArchiveId | null, container: ImageId | null): void {
     this.#archive = archive;
+    this.#container = container;
     if (image === this.#chosen) return;
     this.#chosen = image;
     changes.see(this.image, false);
@@ -84,8 +92,35 @@ class Session {
     return this.layers.find((layer) => layer.id === id) ?? null;
   }
 
+  /** The container in hand. */
+  get container(): ContainerView | null {
+    return this.overview?.containers.find((container) => container.id === this.#container) ?? null;
+  }
+  #container = $state<ImageId | null>(null);
+
+  /** What rows and columns are asked of: the container in hand, else the image. */
+  get stack(): ImageId | null {
+    return this.container?.id ?? this.image?.id ?? null;
+  }
+
+  /** What hangs there, bottom first: the layers, and of a container its writable sheet. */
+  get sheets(): { id: LayerId; name: string }[] {
+    const container = this.container;
+    if (!container) return this.layers;
+    const layers = container.layers.map((id, position) => ({ id, name: container.names[position]! }));
+    return [...layers, { id: container.layer, name: 'container' }];
+  }
+
   position(id: number | null): number {
-    return this.layers.findIndex((layer) => layer.id === id);
+    return this.sheets.findIndex((sheet) => sheet.id === id);
+  }
+
+  /** What a sheet is called for short, and the class of its colour. */
+  letterOf(id: number | null): string {
+    return id === this.container?.layer ? 'U' : letter(Math.max(0, this.position(id)));
+  }
+  tintOf(id: number | null): string {
+    return id === this.container?.layer ? 'ku' : `k${Math.max(0, this.position(id)) % 8}`;
   }
 
   /** Does it, or gives the reason why not; what is refused has changed nothing. */
@@ -94,6 +129,8 @@ class Session {
     says?: string,
     time = settings.times === 'now' ? now() : PINNED,
   ): Promise<CoreError | null> {
+    const container = this.container;
+    if (container && touches(action, container.layer)) return (await inside()).edit(container, action);
     const operation: Operation = { time, caller: CALLER, action };
     changes.expect(action, says);
     try {
@@ -132,10 +169,25 @@ class Session {
   }
 
   async setOpen(path: string, open: boolean): Promise<void> {
-    if (!this.image) return;
-    await this.client.call({ kind: 'set_open', image: this.image.id, path, open });
+    if (this.stack === null) return;
+    await this.client.call({ kind: 'set_open', image: this.stack, path, open });
     this.tick++;
   }
+
+  /** After which of its steps the container in hand is looked at. */
+  async showStep(step: number): Promise<void> {
+    if (!this.container) return;
+    this.#looking = true;
+    await this.client.call({ kind: 'show_step', container: this.container.id, step });
+    this.#looking = false;
+  }
+  /** What was done, or is going to be, is to be seen. */
+  async showNow(): Promise<void> {
+    const container = this.container;
+    if (container && container.shown < container.steps) await this.showStep(container.steps);
+  }
+  /** Is the next revision only another look at what is there? */
+  #looking = false;
 
   /** These operations in place of all that was done. */
   async startOver(operations: Operation[]): Promise<void> {
@@ -152,7 +204,7 @@ class Session {
   #take(overview: Overview): void {
     const moved = overview.revision !== this.overview?.revision;
     this.overview = overview;
-    changes.see(this.image, moved);
+    changes.see(this.image, moved && !this.#looking);
     this.ids.see(overview);
     if (moved) this.tick++;
   }
@@ -187,6 +239,12 @@ class Session {
       this.#recovering = false;
     }
   }
+}
+
+/** Would this change a layer? Of a container that is a system call. */
+function touches(action: Action, layer: LayerId): boolean {
+  if (action.op === 'move' || action.op === 'copy') return action.to.layer === layer;
+  return 'layer' in action && action.layer === layer;
 }
 
 /** The core's reason; what is no reason is thrown on. */

@@ -22,7 +22,7 @@ class StackLook {
 
   get shown(): 'apart' | 'through' | 'table' {
     if (small.matches) return 'table';
-    return selection.place.look ?? (session.layers.length > MOST_SHEETS ? 'table' : 'apart');
+    return selection.place.look ?? (session.sheets.length > MOST_SHEETS ? 'table' : 'apart');
   }
 
   get apart(): number {

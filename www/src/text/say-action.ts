@@ -63,6 +63,16 @@ export function sayAction(action: Action): string {
       return 'One time for a whole layer.';
     case 'normalise':
       return 'A layer normalised.';
+    case 'start_container':
+      return 'A container started.';
+    case 'run_line':
+      return `${action.line.slice(0, 40)}: in the container.`;
+    case 'call_in':
+      return `${action.call.slice(0, 40)}: in the container.`;
+    case 'discard_container':
+      return 'A container thrown away.';
+    case 'commit_container':
+      return `What the container wrote is layer ${action.name}.`;
     case 'group':
       return `${action.label.slice(0, 1).toUpperCase()}${action.label.slice(1)}.`;
   }

@@ -1,6 +1,5 @@
-/** What hangs in the stack: the layers, and what may come on top of them. */
-import type { LayerView } from '../../core/protocol';
-import { letter } from '../../lib/letters';
+/** What hangs in the stack: the layers, and of a container its writable sheet on top. */
+import { session } from '../../state/session.svelte';
 
 export interface Sheet {
   /** The layer's id. */
@@ -13,8 +12,8 @@ export interface Sheet {
   note: string;
 }
 
-export function sheetOf(layer: LayerView, position: number): Sheet {
-  const state = layer.reading.state;
+export function sheetOf({ id, name }: { id: number; name: string }): Sheet {
+  const state = session.layer(id)?.reading.state;
   const note =
     state === 'waiting' || state === 'working'
       ? 'being read…'
@@ -23,5 +22,5 @@ export function sheetOf(layer: LayerView, position: number): Sheet {
         : state === 'damaged'
           ? 'damaged'
           : '';
-  return { id: layer.id, letter: letter(position), name: layer.name, tint: `k${position % 8}`, note };
+  return { id, letter: session.letterOf(id), name, tint: session.tintOf(id), note };
 }

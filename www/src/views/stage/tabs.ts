@@ -1,8 +1,9 @@
-/** The views of the stage, in the order of their tabs and of the keys 1 to 8. */
+/** The views of the stage, in the order of their tabs and of the keys 1 to 9. */
 import type { View } from '../../state/address';
 
 export const TABS: readonly { view: View; name: string }[] = [
   { view: 'stack', name: 'Stack' },
+  { view: 'container', name: 'Container' },
   { view: 'files', name: 'Files' },
   { view: 'merged', name: 'Merged' },
   { view: 'documents', name: 'Documents' },
