@@ -5,6 +5,14 @@
 //! a tar is how a tree travels, a layer is one changeset of a stack, an image is the stack with
 //! its documents, and the workbench is one person's session with all of it.
 
+/// Whether this core is the lean one, which the page starts with: it builds images, and refuses what takes more code
+/// with [`workbench::WorkbenchError::NeedsWhole`]. Asked at the few doors to that code, so that the linker leaves it
+/// out.
+pub const LEAN: bool = cfg!(feature = "lean");
+
+#[cfg(all(feature = "lean", feature = "native"))]
+compile_error!("the lean core is for the page: the command line needs the whole one");
+
 pub mod digest;
 pub mod content;
 pub mod windows;

@@ -17,6 +17,7 @@ mod walk;
 
 use std::sync::Arc;
 
+use crate::LEAN;
 use crate::compress::inflate::Packing;
 use crate::content::{Content, ContentError, ScratchSpace};
 use crate::tree::{Metadata, Time, Tree, TreePath};
@@ -86,7 +87,7 @@ impl Layer {
 
     /// What is in it; nothing before it is read.
     pub fn tree(&self) -> &Tree {
-        match (&self.tree, &self.origin) {
+        match (&self.tree, self.origin()) {
             (Some(tree), _) => tree,
             (None, Some(origin)) => origin.tree(),
             (None, None) => unreachable!("a layer has a tree or comes from somewhere"),
@@ -95,12 +96,15 @@ impl Layer {
 
     /// Where it comes from, if it was opened.
     pub fn origin(&self) -> Option<&Arc<Origin>> {
-        self.origin.as_ref()
+        match LEAN {
+            true => None,
+            false => self.origin.as_ref(),
+        }
     }
 
     /// What was read, if it was opened and has been read.
     pub fn as_read(&self) -> Option<&Read> {
-        self.origin.as_ref()?.read()
+        self.origin()?.read()
     }
 
     /// Whether what is in it is known.
@@ -120,7 +124,7 @@ impl Layer {
     /// that later ones replaced, whiteouts under whiteouts.
     pub fn scrub(&mut self, path: TreePath) -> Result<(), LayerError> {
         self.edit()?;
-        if self.origin.is_some() {
+        if self.origin().is_some() {
             self.scrubbed = self.scrubbed.iter().cloned().chain([path]).collect();
         }
         Ok(())
@@ -133,7 +137,7 @@ impl Layer {
 
     /// An error if it could not be read wholly, or not at all.
     pub fn check_whole(&self) -> Result<(), LayerError> {
-        let Some(origin) = &self.origin else {
+        let Some(origin) = self.origin() else {
             return Ok(());
         };
         let read = origin.read().ok_or(LayerError::Unread)?;
@@ -153,7 +157,7 @@ impl Layer {
 
     /// Whether its tar is still the one that it came from.
     pub fn is_original(&self) -> bool {
-        match (&self.tree, &self.origin) {
+        match (&self.tree, self.origin()) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(tree), Some(origin)) => tree.is_same(origin.tree()) && self.scrubbed.is_empty(),
@@ -173,7 +177,7 @@ impl Layer {
 
     /// Whether two layers are the same value, and so the same bytes.
     pub fn is_same(&self, other: &Self) -> bool {
-        let origins = match (&self.origin, &other.origin) {
+        let origins = match (self.origin(), other.origin()) {
             (None, None) => true,
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             _ => false,
@@ -187,7 +191,7 @@ impl Layer {
 
     /// The bytes of its tar, in chunks. Of a layer that has not been read there are none.
     pub fn chunks(&self) -> Chunks {
-        match (self.form(), &self.origin) {
+        match (self.form(), self.origin()) {
             (Form::Original, _) => {
                 let tar = self.as_read().map(|read| read.tar.clone());
                 Chunks::of_original(tar.unwrap_or_else(|| Content::inline([])))

@@ -15,6 +15,7 @@ use crate::text::escape;
 use super::Workbench;
 use super::blobs::BlobState;
 use super::error::WorkbenchError;
+use super::lean::whole;
 use super::opened::is_reused;
 use super::operation::{Action, Attributes, ImageId, LayerId};
 use super::ribbon::tar_of;
@@ -101,7 +102,7 @@ impl Workbench {
     pub(super) fn check(&mut self, image: ImageId) -> Result<CheckView, WorkbenchError> {
         let mut view = self.check_own(image)?;
         let image = self.state.image(image)?;
-        if let Some(opened) = &image.opened {
+        if let Some(opened) = image.opened() {
             let shared = opened.catalog.shared_problems();
             let mut findings: Vec<_> = shared
                 .map(|problem| document_finding(image, problem, None))
@@ -114,6 +115,7 @@ impl Workbench {
 
     /// The same for what is the image's own, without its archive: for hosts that check many images of one.
     pub fn check_own(&mut self, image: ImageId) -> Result<CheckView, WorkbenchError> {
+        whole()?;
         let image = self.state.image(image)?.clone();
         let mut view = CheckView {
             findings: self.document_findings(&image),
@@ -244,7 +246,7 @@ impl Workbench {
 }
 
 fn document_finding(image: &ImageState, problem: &Problem, layer: Option<LayerId>) -> CheckFinding {
-    let entry = image.opened.as_ref().map(|opened| opened.entry());
+    let entry = image.opened().map(|opened| opened.entry());
     let layer_of = |node: NodeId| {
         let number = entry?.layers.iter().position(|layer| layer.node == node)?;
         let is_it = |layer: &&std::sync::Arc<LayerState>| {

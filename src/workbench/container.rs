@@ -14,6 +14,7 @@ use crate::tree::{Ino, Metadata, Tree, TreePath, Xattrs};
 
 use super::apply::{Applier, Result, layer_name};
 use super::error::WorkbenchError;
+use super::lean::whole;
 use super::operation::{ImageId, LayerId};
 use super::state::LayerState;
 use crate::layer::{Compression, Layer};
@@ -129,6 +130,7 @@ impl Applier<'_> {
         layer: LayerId,
         options: &str,
     ) -> Result<()> {
+        whole()?;
         if self.state.has_image(container) {
             return Err(WorkbenchError::ImageTaken { image: container });
         }
@@ -185,6 +187,7 @@ impl Applier<'_> {
 
     /// Runs a line of the shell in a container. Whatever it does, it was done: errors are its output.
     pub(super) fn run_line(&mut self, container: ImageId, line: &str) -> Result<()> {
+        whole()?;
         let caller = self.system_caller();
         let bytes = unescape(line)?;
         self.step(container, line, |state, overlay| {
@@ -196,6 +199,7 @@ impl Applier<'_> {
 
     /// Makes one call in a container.
     pub(super) fn call_in(&mut self, container: ImageId, call: &str) -> Result<()> {
+        whole()?;
         let caller = self.system_caller();
         let parsed = Script::parse_call(call).map_err(|reason| WorkbenchError::Call { reason })?;
         self.step(container, call, |_, overlay| {
@@ -225,6 +229,7 @@ impl Applier<'_> {
     }
 
     pub(super) fn discard_container(&mut self, container: ImageId) -> Result<()> {
+        whole()?;
         self.state.container(container)?;
         self.state.containers.retain(|state| state.id != container);
         Ok(())
@@ -232,6 +237,7 @@ impl Applier<'_> {
 
     /// Makes what was written in a container the top layer of its image.
     pub(super) fn commit_container(&mut self, container: ImageId, layer: LayerId, name: &str) -> Result<()> {
+        whole()?;
         let state = self.state.container(container)?.clone();
         let committed = state
             .now()

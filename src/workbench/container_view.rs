@@ -181,14 +181,14 @@ impl Workbench {
 
     /// A layer, or the sheet of a container.
     pub fn layer_or_sheet(&self, layer: LayerId) -> Result<Arc<LayerState>, WorkbenchError> {
-        let of_container = self.state.containers.iter().find(|state| state.layer == layer);
+        let of_container = self.state.containers().iter().find(|state| state.layer == layer);
         match of_container {
             Some(container) => Ok(Arc::new(sheet(container, self.shown_step(container)))),
             None => match self.state.layer(layer) {
                 Ok(layer) => Ok(layer.clone()),
                 // A container keeps layers that its image no longer has.
                 Err(error) => {
-                    let kept = self.state.containers.iter().flat_map(|state| &state.layers);
+                    let kept = self.state.containers().iter().flat_map(|state| &state.layers);
                     kept.clone().find(|state| state.id == layer).cloned().ok_or(error)
                 }
             },
@@ -208,7 +208,7 @@ impl Workbench {
             cwd: escape(state.shell.cwd()),
             written: state.now().upperdir().map_or(0, |upper| upper.len() - 1),
         };
-        self.state.containers.iter().map(view).collect()
+        self.state.containers().iter().map(view).collect()
     }
 
     /// Whether the image has other layers now than when the container was started.

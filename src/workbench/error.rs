@@ -15,6 +15,8 @@ use super::operation::{ArchiveId, ImageId, LayerId, SourceId};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[allow(missing_docs, reason = "fields are what the variant's text names")]
 pub enum WorkbenchError {
+    #[error("this takes the whole core, and this is the lean one")]
+    NeedsWhole,
     #[error(transparent)]
     Edit(#[from] EditError),
     #[error(transparent)]
@@ -124,6 +126,7 @@ impl WorkbenchError {
     /// A stable name of the kind of error, for callers that choose by it.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::NeedsWhole => "needs_whole",
             Self::Edit(error) => edit_code(error),
             Self::Path(PathError::Name(error)) => name_code(error),
             Self::Path(PathError::NotAbsolute { .. }) => "path_not_absolute",

@@ -164,7 +164,7 @@ impl Workbench {
 
     /// How large the archive of an image is, if that is known.
     pub(super) fn archive_size(&self, image: &ImageState) -> Option<u64> {
-        if let Some(opened) = &image.opened {
+        if let Some(opened) = image.opened() {
             let archive = self.state.archive(opened.archive).ok()?;
             let rebuilt = self.rebuild(archive, None).ok()??;
             let sizes = rebuilt.files.iter().map(|file| {
@@ -179,7 +179,7 @@ impl Workbench {
     }
 
     fn export_image(&self, image: &ImageState) -> Result<Exported, WorkbenchError> {
-        if let Some(opened) = &image.opened {
+        if let Some(opened) = image.opened() {
             return self.export_archive(opened.archive, Some(image.id));
         }
         let (documents, layers) = self.documents(image).ok_or_else(|| self.busy_layer(image))?;
@@ -198,7 +198,7 @@ impl Workbench {
     /// implied by the paths; a blob that two layers share is there once.
     pub fn export_layout(&self, image: ImageId) -> Result<Vec<(String, Exported)>, WorkbenchError> {
         let image = self.state.image(image)?;
-        if let Some(opened) = &image.opened {
+        if let Some(opened) = image.opened() {
             return self.archive_layout(opened.archive, Some(image.id));
         }
         let (documents, layers) = self.documents(image).ok_or_else(|| self.busy_layer(image))?;

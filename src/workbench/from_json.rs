@@ -178,7 +178,7 @@ from_tagged! { Export by "export", it {
 }}
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::image::json::read;
 
@@ -233,7 +233,7 @@ mod tests {
         {"op":"group","label":"g","actions":[{"op":"remove_layer","layer":1}]}
     "#;
 
-    fn actions() -> impl Iterator<Item = &'static str> {
+    pub(in crate::workbench) fn actions() -> impl Iterator<Item = &'static str> {
         ACTIONS.lines().map(str::trim).filter(|line| !line.is_empty())
     }
 

@@ -18,6 +18,7 @@ mod fix_tests;
 mod from_json;
 mod import;
 mod journal;
+mod lean;
 #[cfg(test)]
 mod large_tests;
 #[cfg(test)]
@@ -46,6 +47,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use crate::LEAN;
 use crate::base64;
 use crate::compress::inflate::Packing;
 use crate::content::{Content, ContentError, ScratchSpace, Source};
@@ -59,6 +61,7 @@ use crate::text::unescape;
 
 use apply::{Applier, Contents};
 use journal::Journal;
+use lean::whole;
 
 pub use blobs::{BlobState, Blobs};
 pub use checking::{CheckFinding, CheckView, RuntimeReads};
@@ -190,6 +193,9 @@ impl Workbench {
     /// Does about `budget` bytes' worth of the work that is left: reading what was opened, then hashes. Returns
     /// whether there is more.
     pub fn step(&mut self, budget: u64) -> bool {
+        if LEAN {
+            return self.blobs.step(budget);
+        }
         match self.readings.step(&self.state, &*self.scratches, budget) {
             None => self.blobs.step(budget),
             Some(is_read) => {
@@ -249,6 +255,7 @@ impl Workbench {
 
     /// A layer of a tar, plain or packed, which must be readable to its end.
     pub fn read_layer(&self, tar: &Content) -> Result<Layer, WorkbenchError> {
+        whole()?;
         let ahead = self.read_ahead.as_ref().filter(|ahead| ahead.tar.is_same(tar));
         let layer = match ahead {
             Some(ReadAhead {
@@ -270,6 +277,7 @@ impl Workbench {
         content: &ContentRef,
         budget: u64,
     ) -> Result<Option<(u64, u64)>, WorkbenchError> {
+        whole()?;
         let tar = self.content(content)?;
         let mut ahead = match self.read_ahead.take() {
             Some(ahead) if ahead.tar.is_same(&tar) => ahead,
@@ -316,6 +324,7 @@ impl Workbench {
     /// Opens an archive ahead of the operation that asks for it, for about as long as `budget` bytes take to be
     /// inflated. Another archive takes the place of the one before.
     pub fn open_ahead(&mut self, from: &ArchiveFiles, budget: u64) -> Result<OpeningAhead, WorkbenchError> {
+        whole()?;
         let mut ahead = match self.open_ahead.take() {
             Some(ahead) if ahead.from == *from => ahead,
             _ => OpenAhead {
@@ -430,6 +439,7 @@ impl Contents for Workbench {
     }
 
     fn read(&self, origin: &Arc<Origin>) -> Result<(), WorkbenchError> {
+        whole()?;
         if origin.read().is_none() {
             ReadJob::new(origin, &*self.scratches)?.run();
         }
@@ -437,6 +447,7 @@ impl Contents for Workbench {
     }
 
     fn open(&self, from: &ArchiveFiles) -> Result<Arc<Catalog>, WorkbenchError> {
+        whole()?;
         match &self.open_ahead {
             Some(OpenAhead {
                 from: opened,

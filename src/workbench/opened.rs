@@ -383,7 +383,7 @@ fn history(image: &ImageState, entry: &ImageEntry) -> Option<Vec<HistorySlot>> {
     }
     let mut slots: Vec<HistorySlot> = leading.into_iter().map(HistorySlot::Keep).collect();
     let here = |layer: &LayerState| {
-        let opened = image.opened.as_ref()?;
+        let opened = image.opened()?;
         let came = layer.came.clone()?;
         ((came.archive, came.image) == (opened.archive, opened.number)).then_some(came)
     };
@@ -442,7 +442,7 @@ fn history(image: &ImageState, entry: &ImageEntry) -> Option<Vec<HistorySlot>> {
 
 /// The lines of the history that a squashed layer stood for.
 pub(super) fn lines_of(image: &ImageState, layer: &LayerState) -> Vec<usize> {
-    let Some((opened, came)) = image.opened.as_ref().zip(layer.came.as_ref()) else {
+    let Some((opened, came)) = image.opened().zip(layer.came.as_ref()) else {
         return Vec::new();
     };
     if (came.archive, came.image) != (opened.archive, opened.number) {

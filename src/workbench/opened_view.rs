@@ -308,11 +308,7 @@ impl Workbench {
 
     pub(super) fn history(&self, image: ImageId) -> Result<Vec<HistoryRow>, WorkbenchError> {
         let image = self.state.image(image)?;
-        let Some(opened) = image
-            .opened
-            .as_ref()
-            .filter(|opened| !opened.entry().history.is_empty())
-        else {
+        let Some(opened) = image.opened().filter(|opened| !opened.entry().history.is_empty()) else {
             let row = |layer: &std::sync::Arc<LayerState>| HistoryRow {
                 created: image.settings.created.clone(),
                 created_by: layer.created_by.clone(),

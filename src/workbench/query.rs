@@ -222,7 +222,7 @@ impl Workbench {
             revision: self.revision,
             archives: self
                 .state
-                .archives
+                .archives()
                 .iter()
                 .map(|archive| self.archive_view(archive))
                 .collect(),
@@ -252,7 +252,7 @@ impl Workbench {
         let reference = &image.reference;
         ImageView {
             id: image.id,
-            archive: image.opened.as_ref().map(|opened| opened.archive),
+            archive: image.opened().map(|opened| opened.archive),
             reference: ReferenceView {
                 text: reference.text().to_owned(),
                 registry: reference.registry().to_owned(),

@@ -19,6 +19,7 @@ use super::Workbench;
 use super::apply::Contents;
 use super::error::WorkbenchError;
 use super::export::Exported;
+use super::lean::whole;
 use super::operation::{Action, ArchiveFiles, ContentRef, NewEntry, Operation, SourceId};
 
 /// The most bytes that `recipe.json` may have.
@@ -103,6 +104,7 @@ impl Recipe {
 impl Workbench {
     /// The operations of a recipe that was opened as a source, ready to be applied one by one.
     pub fn load_recipe(&self, id: SourceId) -> Result<Vec<Operation>, WorkbenchError> {
+        whole()?;
         let source = self
             .sources
             .get(&id)

@@ -14,6 +14,7 @@ use crate::tree::{Name, TreePath, WHITEOUT_PREFIX};
 
 use super::Workbench;
 use super::error::WorkbenchError;
+use super::lean::whole;
 use super::operation::LayerId;
 use super::state::LayerState;
 
@@ -191,6 +192,7 @@ fn path_of(name: &[u8]) -> Option<String> {
 impl Workbench {
     /// The ribbon of a layer, made if it is not the one that was looked at last.
     fn ribbon(&mut self, layer: LayerId) -> Result<&Ribbon, WorkbenchError> {
+        whole()?;
         let wanted = &self.state.layer(layer)?.layer;
         if !wanted.is_read() {
             return Err(crate::layer::LayerError::Unread.into());

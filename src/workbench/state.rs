@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use crate::LEAN;
 use crate::image::catalog::{Catalog, ImageEntry};
 use crate::image::{Reference, Settings};
 use crate::layer::{Compression, Layer, Note};
 
 use super::container::ContainerState;
 use super::error::WorkbenchError;
+use super::lean::whole;
 use super::operation::{ArchiveId, ImageId, LayerId};
 
 /// One layer of an image.
@@ -113,6 +115,16 @@ pub struct State {
     pub containers: Vec<Arc<ContainerState>>,
 }
 
+impl ImageState {
+    /// Where it comes from, if it was opened.
+    pub fn opened(&self) -> Option<&Arc<Opened>> {
+        match LEAN {
+            true => None,
+            false => self.opened.as_ref(),
+        }
+    }
+}
+
 impl State {
     /// An image.
     pub fn image(&self, image: ImageId) -> Result<&Arc<ImageState>, WorkbenchError> {
@@ -129,7 +141,7 @@ impl State {
 
     /// Whether a layer, or the writable sheet of a container, has this id.
     pub fn has_layer(&self, id: LayerId) -> bool {
-        self.layer(id).is_ok() || self.containers.iter().any(|state| state.layer == id)
+        self.layer(id).is_ok() || self.containers().iter().any(|state| state.layer == id)
     }
 
     /// An image, to be changed.
@@ -140,18 +152,37 @@ impl State {
 
     /// An archive.
     pub fn archive(&self, archive: ArchiveId) -> Result<&Arc<ArchiveState>, WorkbenchError> {
+        whole()?;
         let found = self.archives.iter().find(|state| state.id == archive);
         found.ok_or(WorkbenchError::NoArchive { archive })
     }
 
+    /// The archives that are open.
+    pub fn archives(&self) -> &[Arc<ArchiveState>] {
+        match LEAN {
+            true => &[],
+            false => &self.archives,
+        }
+    }
+
+    /// The containers that there are.
+    pub fn containers(&self) -> &[Arc<ContainerState>] {
+        match LEAN {
+            true => &[],
+            false => &self.containers,
+        }
+    }
+
     /// A container.
     pub fn container(&self, container: ImageId) -> Result<&Arc<ContainerState>, WorkbenchError> {
-        let found = self.containers.iter().find(|state| state.id == container);
+        whole()?;
+        let found = self.containers().iter().find(|state| state.id == container);
         found.ok_or(WorkbenchError::NoContainer { container })
     }
 
     /// A container, to be changed.
     pub fn container_mut(&mut self, container: ImageId) -> Result<&mut ContainerState, WorkbenchError> {
+        whole()?;
         let found = self.containers.iter_mut().find(|state| state.id == container);
         found
             .map(Arc::make_mut)
@@ -161,7 +192,7 @@ impl State {
     /// The images of an archive that are in the session, each with its number in the archive.
     pub fn images_of(&self, archive: ArchiveId) -> impl Iterator<Item = (usize, &Arc<ImageState>)> {
         self.images.iter().filter_map(move |image| {
-            let opened = image.opened.as_ref().filter(|opened| opened.archive == archive)?;
+            let opened = image.opened().filter(|opened| opened.archive == archive)?;
             Some((opened.number, image))
         })
     }

@@ -4,26 +4,26 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
-// wasm: 350 kB was meant, for a core that builds images. With the reader of everyone's images, zstd, four runtimes
-// the checks, the simulated mount and its shell it takes this much; ARCHITECTURE.md ("Size") has the figures and what could be done.
-const BUDGET = { 'HTML and CSS': 20_000, JS: 60_000, wasm: 590_000 };
+// `wasm` is the lean core, `whole core` the one that takes over; ARCHITECTURE.md ("Size") has the figures.
+const BUDGET = { 'HTML and CSS': 20_000, JS: 60_000, wasm: 350_000, 'whole core': 600_000 };
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
 const assets = readdirSync(join(dist, 'assets'));
 const gzipped = (file) => gzipSync(readFileSync(join(dist, file)), { level: 9 }).length;
 
-// First load is what index.html names, the worker, and the worker's wasm. The rest is fetched when it is used.
+// First load is what index.html names, the worker, and the lean core. The rest is fetched when it is used, or when
+// the page has come to rest.
 const html = readFileSync(join(dist, 'index.html'), 'utf8');
 const first = assets.filter(
-  (name) => html.includes(name) || /^worker-.*\.js$/.test(name) || name.endsWith('.wasm'),
+  (name) => html.includes(name) || /^worker-.*\.js$/.test(name) || /^lean_bg-.*\.wasm$/.test(name),
 );
+const later = assets.filter((name) => !first.includes(name));
+const ending = (names, end) => names.filter((name) => name.endsWith(end)).map((name) => `assets/${name}`);
 
 const kinds = {
-  'HTML and CSS': [
-    'index.html',
-    ...first.filter((name) => name.endsWith('.css')).map((name) => `assets/${name}`),
-  ],
-  JS: first.filter((name) => name.endsWith('.js')).map((name) => `assets/${name}`),
-  wasm: first.filter((name) => name.endsWith('.wasm')).map((name) => `assets/${name}`),
+  'HTML and CSS': ['index.html', ...ending(first, '.css')],
+  JS: ending(first, '.js'),
+  wasm: ending(first, '.wasm'),
+  'whole core': ending(later, '.wasm'),
 };
 
 let over = false;
@@ -36,8 +36,8 @@ for (const [kind, files] of Object.entries(kinds)) {
     `${kind.padEnd(13)} ${(size / 1000).toFixed(1).padStart(7)} kB of ${budget / 1000} kB${size > budget ? '  OVER BUDGET' : missing ? '  MISSING' : ''}`,
   );
 }
-const later = assets.filter((name) => !first.includes(name)).map((name) => `assets/${name}`);
+const rest = later.filter((name) => !name.endsWith('.wasm')).map((name) => `assets/${name}`);
 console.log(
-  `later         ${(later.reduce((sum, file) => sum + gzipped(file), 0) / 1000).toFixed(1).padStart(7)} kB in ${later.length} files`,
+  `later         ${(rest.reduce((sum, file) => sum + gzipped(file), 0) / 1000).toFixed(1).padStart(7)} kB in ${rest.length} files`,
 );
 process.exitCode = over ? 1 : 0;

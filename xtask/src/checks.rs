@@ -59,8 +59,10 @@ const STEPS: &[Step] = &[
         rust_programs,
     ),
     step(Group::Rust, "rust: tests", rust_tests),
+    step(Group::Rust, "rust: tests of the lean core", lean_tests),
     step(Group::Wasm, "wasm: compiler", wasm_compiler),
     step(Group::Wasm, "wasm: clippy", clippy_wasm),
+    step(Group::Wasm, "wasm: clippy, the lean core", clippy_lean),
     step(Group::Wasm, "wasm: browser and tools", wasm_programs),
     step(Group::Wasm, "wasm: tests in a browser", wasm_tests),
     step(Group::Page, "page: packages", page::ensure_modules),
@@ -239,6 +241,18 @@ fn rust_tests(places: &Places) -> Outcome {
     exec(cargo(places).args(["test", "--workspace", "--features", "native"]))
 }
 
+/// The lean core refuses what the other tests do.
+fn lean_tests(places: &Places) -> Outcome {
+    exec(cargo(places).args([
+        "test",
+        "--quiet",
+        "--lib",
+        "--features",
+        "lean",
+        "workbench::lean",
+    ]))
+}
+
 /// Needs the built page, the command line and the runtimes, so it stands with neither group's tests.
 fn page_image(places: &Places) -> Outcome {
     packages::ensure(RUST_PROGRAMS)?;
@@ -256,6 +270,23 @@ fn clippy_wasm(places: &Places) -> Outcome {
         "--package",
         "handroll",
         "--all-targets",
+        "--target",
+        TARGET,
+    ];
+    let mut command = wasm_target::ensure(places)?.command(places, "cargo");
+    exec(command.args(arguments).args(["--", "-D", "warnings"]))
+}
+
+/// The library alone: its tests are of the whole core.
+fn clippy_lean(places: &Places) -> Outcome {
+    let arguments = [
+        "clippy",
+        "--quiet",
+        "--package",
+        "handroll",
+        "--lib",
+        "--features",
+        "lean",
         "--target",
         TARGET,
     ];

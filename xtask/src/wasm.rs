@@ -1,7 +1,7 @@
 //! The core as the page loads it: compiled for wasm32, bound to JavaScript, made small.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::page;
@@ -31,14 +31,39 @@ const SMALL: [&str; 3] = [
     "--reorder-functions-by-name",
 ];
 
-/// Where the page imports the core from. It lies among the page's sources because there
-/// the bundler finds the .wasm by itself.
-pub fn package(places: &Places) -> PathBuf {
-    places.www().join("src/core/pkg")
+/// A core for the page.
+struct Core {
+    /// What its files are called.
+    name: &'static str,
+    profile: &'static str,
+    features: &'static str,
+    /// Where the page imports it from. It lies among the page's sources because there the bundler finds the .wasm by
+    /// itself.
+    package: &'static str,
 }
 
-/// Builds the core into the page's sources, if it changed.
+/// The one that the page starts with, and the one that takes over when more is asked.
+const CORES: [Core; 2] = [
+    Core {
+        name: "lean",
+        profile: "lean",
+        features: "lean",
+        package: "src/core/pkg-lean",
+    },
+    Core {
+        name: "core",
+        profile: "wasm",
+        features: "",
+        package: "src/core/pkg",
+    },
+];
+
+/// Builds the cores into the page's sources, if they changed.
 pub fn build(places: &Places) -> Outcome {
+    CORES.iter().try_for_each(|core| build_one(places, core))
+}
+
+fn build_one(places: &Places, core: &Core) -> Outcome {
     let compiler = wasm_target::ensure(places)?;
     // Cargo knows best whether there is something to compile.
     run(compiler.command(places, "cargo").args([
@@ -48,15 +73,22 @@ pub fn build(places: &Places) -> Outcome {
         "handroll",
         "--lib",
         "--profile",
-        "wasm",
+        core.profile,
+        "--features",
+        core.features,
         "--target",
         TARGET,
     ]))?;
-    let compiled = places.wasm_target().join(TARGET).join("wasm/handroll.wasm");
+    let compiled = places
+        .wasm_target()
+        .join(TARGET)
+        .join(core.profile)
+        .join("handroll.wasm");
     let bindgen = tools::wasm_bindgen(places)?;
     page::ensure_modules(places)?;
 
-    let package = package(places);
+    let package = places.www().join(core.package);
+    let file = format!("{}_bg.wasm", core.name);
     let inputs = [
         compiled.clone(),
         places.root.join("Cargo.lock"),
@@ -64,18 +96,18 @@ pub fn build(places: &Places) -> Outcome {
         // The options below.
         places.root.join("xtask/src/wasm.rs"),
     ];
-    let stamp = Stamp::of(places, "core", &inputs, &[])?;
-    if stamp.is_current() && package.join("core_bg.wasm").is_file() {
+    let stamp = Stamp::of(places, core.name, &inputs, &[])?;
+    if stamp.is_current() && package.join(&file).is_file() {
         return Ok(());
     }
-    println!("binding the core to JavaScript and making it small");
-    let bound = places.work().join("core");
+    println!("binding {} to JavaScript and making it small", core.name);
+    let bound = places.work().join(core.name);
     let _ = fs::remove_dir_all(&bound);
     run(Command::new(bindgen.join("wasm-bindgen"))
-        .args(["--target", "web", "--out-name", "core", "--out-dir"])
+        .args(["--target", "web", "--out-name", core.name, "--out-dir"])
         .arg(&bound)
         .arg(&compiled))?;
-    let wasm = bound.join("core_bg.wasm");
+    let wasm = bound.join(&file);
     run(Command::new(page::modules(places).join(".bin/wasm-opt"))
         .args(SMALL)
         .args(FEATURES)

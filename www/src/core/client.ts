@@ -10,7 +10,8 @@ export interface Panic {
 }
 
 export interface Listener {
-  overview(overview: Overview): void;
+  /** `again`: nothing has changed, but another core tells it, with a revision of its own. */
+  overview(overview: Overview, again: boolean): void;
   panic(panic: Panic): void;
 }
 
@@ -79,7 +80,7 @@ export class Client {
         this.scratch = message.scratch;
         return;
       case 'overview':
-        return this.listener.overview(message.overview);
+        return this.listener.overview(message.overview, message.again);
       case 'panic': {
         const call = message.id === null ? null : (this.#waiting.get(message.id)?.call ?? null);
         return this.listener.panic({ call, message: message.message });

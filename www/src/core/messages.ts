@@ -78,6 +78,7 @@ export type FromWorker =
   | { type: 'ready'; scratch: ScratchKind }
   | { type: 'reply'; id: number; ok: true; value: unknown }
   | { type: 'reply'; id: number; ok: false; error: CoreError }
-  | { type: 'overview'; overview: Overview }
+  /** `again`: told by the core that has just taken over, of the same state. */
+  | { type: 'overview'; overview: Overview; again: boolean }
   /** The core is gone; `id` is the call that it died in, null when it died in a step. */
   | { type: 'panic'; id: number | null; message: string };

@@ -3,6 +3,7 @@
  * `apply`. Rows, documents and entries are asked for by who shows them, again whenever `tick` moves.
  */
 import { Client, Refused, type Panic } from '../core/client';
+import { Journal } from '../core/journal';
 import type {
   Action,
   ArchiveId,
@@ -22,7 +23,6 @@ import { now } from '../lib/time';
 import { nameAction } from '../text/say-action';
 import { changes } from './changes.svelte';
 import { Ids } from './ids';
-import { Journal } from './journal';
 import { settings } from './settings.svelte';
 
 /** Fetched when something is changed in a container. */
@@ -51,7 +51,7 @@ class Session {
   done = $state(0);
 
   readonly client = new Client({
-    overview: (overview) => this.#take(overview),
+    overview: (overview, again) => this.#take(overview, again),
     panic: (panic) => void this.#recover(panic),
   });
   readonly journal = new Journal();
@@ -201,8 +201,9 @@ class Session {
     this.tick++;
   }
 
-  #take(overview: Overview): void {
-    const moved = overview.revision !== this.overview?.revision;
+  /** `again`: by another core, which counts its revisions anew, of what is there already. */
+  #take(overview: Overview, again: boolean): void {
+    const moved = !again && overview.revision !== this.overview?.revision;
     this.overview = overview;
     changes.see(this.image, moved && !this.#looking);
     this.ids.see(overview);

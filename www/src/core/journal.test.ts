@@ -1,6 +1,6 @@
 /** The page's copy of the journal says at any time what a new core must be told. */
 import { expect, it } from 'vitest';
-import type { Operation } from '../core/protocol';
+import type { Operation } from './protocol';
 import { Journal } from './journal';
 
 const operation = (name: string): Operation => ({

@@ -1,9 +1,10 @@
 /**
- * The page's own copy of what was done: the core's memory is lost when it panics, and this brings it back.
- * Files that were opened stay referenced here as long as the page lives, for the same reason.
+ * A copy of what was done, outside the core. The page has one: the core's memory is lost when it panics, and this
+ * brings it back. The worker has one until the whole core takes the lean one's place. Files that were opened stay
+ * referenced here for the same reason.
  */
-import type { Operation, SourceId } from '../core/protocol';
-import type { Replay } from '../core/messages';
+import type { Replay } from './messages';
+import type { Operation, SourceId } from './protocol';
 
 export class Journal {
   #done: Operation[] = [];
@@ -41,6 +42,18 @@ export class Journal {
     const id = this.#nextSource++;
     this.#sources.set(id, file);
     return id;
+  }
+
+  /** A file that has its id already. */
+  keepSource(id: SourceId, file: File): void {
+    this.#sources.set(id, file);
+  }
+
+  /** All of another one, in place of what was done; files that were opened stay. */
+  take({ sources, done, undone }: Replay): void {
+    for (const [id, file] of sources) this.keepSource(id, file);
+    this.#done = [...done];
+    this.#undone = [...undone];
   }
 
   get last(): Operation | undefined {
