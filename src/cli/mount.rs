@@ -222,7 +222,7 @@ fn blobs(image: &ImageState) -> Result<Vec<LayerBlob>, Failure> {
             "the image has {count} layers, and the kernel's overlayfs takes {MAX_LOWERS}: squash some of them"
         )));
     }
-    let entry = image.opened.as_ref().map(|opened| opened.entry());
+    let entry = image.opened().map(|opened| opened.entry());
     let mut blobs = Vec::new();
     for (number, layer) in (1..).zip(&image.layers) {
         let fail = |reason: &dyn std::fmt::Display| Err(Failure::Work(format!("layer {number}: {reason}")));

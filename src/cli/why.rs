@@ -175,7 +175,7 @@ fn layer_report(image: &ImageState, about: &TreePath, chapter: Chapter) -> Layer
 /// What the image says of how a layer was made.
 fn history(image: &ImageState, layer: &LayerState) -> Option<HistoryReport> {
     let came = layer.came.as_ref()?;
-    let entry = image.opened.as_ref()?.entry();
+    let entry = image.opened()?.entry();
     let line: &HistoryEntry = entry.history.get(entry.layers[came.layer].history?)?;
     Some(HistoryReport {
         created: line.created.clone(),

@@ -200,7 +200,7 @@ impl Workbench {
 
     /// What is wrong with an opened image's own documents, and between them and the layers.
     fn document_findings(&self, image: &ImageState) -> Vec<CheckFinding> {
-        let Some(opened) = &image.opened else {
+        let Some(opened) = image.opened() else {
             return Vec::new();
         };
         let (catalog, entry) = (&opened.catalog, opened.entry());

@@ -249,7 +249,7 @@ impl Workbench {
     }
 
     fn edit_of(&self, image: &ImageState) -> Result<Edited, WorkbenchError> {
-        let Some(opened) = &image.opened else {
+        let Some(opened) = image.opened() else {
             return Ok(Edited::No);
         };
         let entry = opened.entry();

@@ -346,7 +346,7 @@ impl Workbench {
     /// The image's blobs before and after what was done.
     pub(super) fn changes(&self, image: ImageId) -> Result<Vec<Change>, WorkbenchError> {
         let image = self.state.image(image)?.clone();
-        let Some(opened) = &image.opened else {
+        let Some(opened) = image.opened() else {
             return Ok(Vec::new());
         };
         let archive = self.state.archive(opened.archive)?.clone();
@@ -440,7 +440,7 @@ impl Workbench {
 
     /// An image's documents by the names that the protocol has for them, once they are known.
     pub(super) fn named_documents(&self, image: &ImageState) -> Result<Option<Named>, WorkbenchError> {
-        let Some(opened) = &image.opened else {
+        let Some(opened) = image.opened() else {
             let documents = self.documents(image).map(|(documents, _)| documents);
             return Ok(documents.map(|documents| {
                 BTreeMap::from([
@@ -530,7 +530,7 @@ fn claimed_name(catalog: &Catalog, id: NodeId) -> Option<BlobName> {
 }
 
 fn is_untouched(image: &ImageState) -> bool {
-    let Some(opened) = &image.opened else {
+    let Some(opened) = image.opened() else {
         return false;
     };
     image.settings == opened.settings

@@ -68,7 +68,7 @@ pub struct ImageState {
     /// Its layers, bottom first.
     pub layers: Vec<Arc<LayerState>>,
     /// Where it comes from, if it was opened.
-    pub opened: Option<Arc<Opened>>,
+    pub(super) opened: Option<Arc<Opened>>,
 }
 
 /// Where an opened image comes from, and what it was.

@@ -274,7 +274,7 @@ fn chain(config: &Value) -> Chain {
 
 /// The DiffIDs that an image's configuration claims.
 fn chain_of(image: &ImageState) -> Chain {
-    let layers = image.opened.as_ref().unwrap().entry().layers.iter();
+    let layers = image.opened().unwrap().entry().layers.iter();
     layers
         .map(|layer| layer.diff_id.as_ref().unwrap().text().to_owned())
         .collect()

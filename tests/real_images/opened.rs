@@ -131,7 +131,7 @@ impl Opened {
     /// Every layer could be read to its end and is what the documents say.
     pub fn assert_verified(&self) {
         for image in self.images() {
-            let entries = &image.opened.as_ref().unwrap().entry().layers;
+            let entries = &image.opened().unwrap().entry().layers;
             assert_eq!(image.layers.len(), entries.len());
             for (layer, entry) in image.layers.iter().zip(entries) {
                 assert_eq!(layer.layer.as_read().expect("it was read").damage, None);

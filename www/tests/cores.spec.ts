@@ -128,3 +128,62 @@ test('a panic of the whole core brings back an opened image', async ({ page }) =
   await expect(rail(page)).toHaveAttribute('data-state', 'settled');
   expect(await digests(page)).toEqual(before);
 });
+
+test.describe('the worker alone', () => {
+  // The page's policy would not let a test start a worker.
+  test.use({ bypassCSP: true });
+
+  test('an export that is on its way when the whole core comes is whole', async ({ page }) => {
+    await open(page);
+    const address = page.workers()[0]!.url();
+    const result = await page.evaluate(async (address) => {
+      const worker = new Worker(address, { type: 'module' });
+      const waiting = new Map<number, (reply: { ok: boolean; value: unknown }) => void>();
+      const order: string[] = [];
+      let blob: { state: string; digest: string } | null = null;
+      worker.onmessage = ({ data }) => {
+        if (data.type === 'reply') waiting.get(data.id)!(data);
+        if (data.type === 'overview') blob = data.overview.images[0]?.layers[0]?.blob;
+      };
+      let next = 1;
+      const call = (call: object) =>
+        new Promise<{ ok: boolean; value: unknown }>((resolve) => {
+          waiting.set(next, resolve);
+          worker.postMessage({ id: next++, call });
+        });
+      const apply = (action: object) => {
+        const [time, caller] = [
+          { seconds: 0, nanos: 0 },
+          { uid: 0, gid: 0, umask: 0o022 },
+        ];
+        return call({ kind: 'apply', operation: { time, caller, action } });
+      };
+      // What cannot be compressed, so that there is much to copy.
+      const bytes = new Uint8Array(48 << 20);
+      for (let at = 0; at < bytes.length; at += 65536) crypto.getRandomValues(bytes.subarray(at, at + 65536));
+      await call({ kind: 'open_source', id: 1, file: new File([bytes], 'noise') });
+      await apply({ op: 'create_image', image: 1, name: 'noise' });
+      await apply({ op: 'add_layer', image: 1, layer: 1, name: 'noise' });
+      const content = { source: 1, offset: 0, length: bytes.length };
+      const entry = { kind: 'file', content };
+      await apply({ op: 'make', layer: 1, path: '/noise', entry, attributes: {} });
+      const known = () => (blob?.state === 'known' ? blob.digest : null);
+      while (!known()) await new Promise((resume) => setTimeout(resume, 50));
+      const wanted = known();
+
+      const exported = call({ kind: 'export', what: { export: 'layer_blob', layer: 1 } });
+      void exported.then(() => order.push('export'));
+      const blocks = call({ kind: 'query', query: { query: 'blocks', layer: 1, from: 0, limit: 9 } });
+      void blocks.then(() => order.push('blocks'));
+      const taken = (await exported).value as Blob;
+      const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', await taken.arrayBuffer()));
+      const found = [...hash].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+      const answered = (await blocks).ok;
+      worker.terminate();
+      return { found: `sha256:${found}`, wanted, answered, order, size: taken.size };
+    }, address);
+    expect(result.size).toBeGreaterThan(48 << 20);
+    expect(result.found).toBe(result.wanted);
+    expect(result).toMatchObject({ answered: true, order: ['export', 'blocks'] });
+  });
+});

@@ -39,3 +39,22 @@ it('keeps opened files under ids that are never used twice', () => {
   expect(new Set(ids).size).toBe(2);
   expect(journal.replay().sources).toEqual(ids.map((id, i) => [id, files[i]]));
 });
+
+it('takes what another one has in place of what was done, and keeps the files', () => {
+  const [journal, other] = [new Journal(), new Journal()];
+  const files = [new File(['x'], 'x'), new File(['y'], 'y')] as const;
+  journal.applied(c);
+  journal.keepSource(7, files[0]);
+  other.keepSource(3, files[1]);
+  [a, b].forEach((one) => other.applied(one));
+  other.undid();
+  journal.take(other.replay());
+  const sources = [
+    [7, files[0]],
+    [3, files[1]],
+  ];
+  expect(journal.replay()).toEqual({ sources, done: [a], undone: [b] });
+  // What is done from now on is its own.
+  journal.redid();
+  expect(other.replay()).toMatchObject({ done: [a], undone: [b] });
+});

@@ -195,10 +195,16 @@ function openAhead(core: Session, from: ArchiveFiles | null): Results['open_ahea
 async function exported(core: Session, what: Export): Promise<Blob> {
   const parts = core.export(what);
   let until = performance.now() + SLICE_MS;
-  while (parts.step()) {
-    if (performance.now() < until) continue;
-    await pause();
-    until = performance.now() + SLICE_MS;
+  try {
+    while (parts.step()) {
+      if (performance.now() < until) continue;
+      await pause();
+      until = performance.now() + SLICE_MS;
+    }
+  } catch (error) {
+    // Not whenever garbage is collected: the scratch may be another core's by then.
+    parts.free();
+    throw error;
   }
   return parts.blob();
 }
