@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::layer::{Compression, Layer};
 use crate::overlay::Stack;
 use crate::overlay::mount::{
     Attributes, Call, Caller, Committed, Errno, Event, Lower, Options, Overlay, Upper,
@@ -17,7 +18,6 @@ use super::error::WorkbenchError;
 use super::lean::whole;
 use super::operation::{ImageId, LayerId};
 use super::state::LayerState;
-use crate::layer::{Compression, Layer};
 
 /// The most steps of one container.
 const STEPS: usize = 10_000;
