@@ -144,9 +144,10 @@ pub fn run(way: Way, seed: u64, first: u64, count: u64) -> ExitCode {
         tally.differences,
         tally.speed(),
     );
-    match tally.differences {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    // What is let pass is rare: were it common, it would be something else.
+    match tally.differences == 0 && tally.anomalies <= count / 100 {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 

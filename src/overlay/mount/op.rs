@@ -115,7 +115,7 @@ impl Op<'_> {
         });
     }
 
-    /// Something of an inode has changed, but not its content.
+    /// Something of an inode has changed, but not its content: its attributes, or how many names it has.
     pub fn changed(&mut self, number: u64) {
         let now = self.caller.now;
         self.upper().change(number, |inode| inode.attributes.ctime = now);

@@ -92,13 +92,13 @@ impl Op<'_> {
                 return self.fail(Rule::ErrnoNotEmptyRaw, &path);
             }
             self.event(Rule::UpperRemove, path.clone());
-            self.forget(upper);
+            self.changed(upper);
             self.upper().remove(directory, &dentry.name);
             self.event(Rule::WhiteoutNotNeeded, path);
         } else {
             if let Some(upper) = dentry.upper {
                 self.event(Rule::UpperRemove, path.clone());
-                self.forget(upper);
+                self.changed(upper);
             }
             let rule = match is_directory {
                 true => Rule::WhiteoutRmdir,
@@ -114,11 +114,6 @@ impl Op<'_> {
         self.fs.origins.remove(&(directory, dentry.name.clone()));
         self.modified(directory);
         Ok(Reply::Done)
-    }
-
-    /// An inode of the upper loses a name: other names of it see that in its times.
-    pub fn forget(&mut self, number: u64) {
-        self.changed(number);
     }
 
     /// Puts a whiteout at a name of the upper, in place of what is there.

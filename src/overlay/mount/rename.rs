@@ -307,7 +307,7 @@ impl Op<'_> {
         }
         self.event(Rule::UpperRename, self.path(from)).text = self.path(to);
         if let Some(replaced) = to.dentry.upper {
-            self.forget(replaced);
+            self.changed(replaced);
         }
         let (source, target) = ((source, from.name()), (target, to.name()));
         match (over_whiteout, is_lower_positive) {
