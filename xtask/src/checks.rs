@@ -1,8 +1,8 @@
-//! Every check of the repository, in an order that fails fast.
+//! Every check of the repository, in an order that fails fast. `lanes` runs them.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
+use crate::lanes;
 use crate::packages::{self, Need, need};
 use crate::page;
 use crate::places::Places;
@@ -41,10 +41,12 @@ impl Group {
 }
 
 /// One check.
-struct Step {
+pub struct Step {
     group: Group,
-    name: &'static str,
-    check: fn(&Places) -> Outcome,
+    /// What it is called.
+    pub name: &'static str,
+    /// The work.
+    pub check: fn(&Places) -> Outcome,
 }
 
 const STEPS: &[Step] = &[
@@ -122,47 +124,20 @@ const BROWSER: &[Need] = &[
 /// What is native and must never reach the page.
 const NATIVE_CRATES: [&str; 4] = ["clap", "libc", "rustix", "tempfile"];
 
-/// Runs the checks of these groups up to the first that fails, and sums up.
+/// Runs the checks of these groups up to the first that fails, and sums up. What is built for this machine and
+/// what is built for the browser go side by side: each waits a good part of its time.
 pub fn run(places: &Places, groups: &[Group]) -> Outcome {
-    let steps: Vec<&Step> = STEPS.iter().filter(|step| groups.contains(&step.group)).collect();
-    let mut passed: Vec<(&str, Duration)> = Vec::new();
-    let mut failure = None;
-    for step in &steps {
-        println!("\n=== {}", step.name);
-        let start = Instant::now();
-        let outcome = (step.check)(places);
-        let took = start.elapsed();
-        if let Err(reason) = outcome {
-            println!(
-                "=== {}: FAILED after {:.1} s: {reason}",
-                step.name,
-                took.as_secs_f64()
-            );
-            failure = Some(step.name);
-            break;
-        }
-        println!("=== {}: passed in {:.1} s", step.name, took.as_secs_f64());
-        passed.push((step.name, took));
-    }
-    summarise(&steps, &passed, failure)
-}
-
-fn summarise(steps: &[&Step], passed: &[(&str, Duration)], failure: Option<&str>) -> Outcome {
-    println!();
-    for (name, took) in passed {
-        println!("passed  {:7.1} s  {name}", took.as_secs_f64());
-    }
-    if let Some(name) = failure {
-        println!("FAILED             {name}");
-        for step in &steps[passed.len() + 1..] {
-            println!("not run            {}", step.name);
-        }
-    }
-    println!("{} passed, {} failed", passed.len(), u8::from(failure.is_some()));
-    match failure {
-        None => Ok(()),
-        Some(name) => Err(Failure::new(format!("the check \"{name}\" failed"))),
-    }
+    let wanted = |native: bool| {
+        STEPS
+            .iter()
+            .filter(|step| groups.contains(&step.group) && (step.group == Group::Rust) == native)
+            .collect::<Vec<&Step>>()
+    };
+    let lanes: Vec<_> = [wanted(true), wanted(false)]
+        .into_iter()
+        .filter(|lane| !lane.is_empty())
+        .collect();
+    lanes::run(places, &lanes)
 }
 
 fn cargo(places: &Places) -> Command {

@@ -9,6 +9,7 @@ use places::Places;
 use run::{Failure, Outcome};
 
 mod checks;
+mod lanes;
 mod packages;
 mod page;
 mod places;

@@ -1,6 +1,7 @@
 //! Programs that come from the distribution's packages.
 
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::run::{Failure, Outcome, find_program, output_of, run};
 
@@ -16,6 +17,9 @@ pub struct Need {
 pub const fn need(program: &'static str, package: &'static str) -> Need {
     Need { program, package }
 }
+
+/// apt-get does one thing at a time.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Sees to it that all these programs are there: looks for each, and installs what is missing
 /// where that is possible, else says what to run.
@@ -53,6 +57,7 @@ pub fn install(packages: &[&str]) -> Outcome {
             "missing packages; as root run\n  {by_hand}"
         )));
     }
+    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     println!("installing by apt-get: {list}");
     run(apt_get().arg("update").arg("-qq"))?;
     run(apt_get()

@@ -1,7 +1,9 @@
 //! Running other programs, and the one error type of all tasks: a text for a person.
 
+use std::cell::RefCell;
 use std::env;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -31,8 +33,29 @@ impl fmt::Display for Failure {
     }
 }
 
+thread_local! {
+    /// Where programs that this thread runs write to, if not where ours goes.
+    static OUTPUT: RefCell<Option<File>> = const { RefCell::new(None) };
+}
+
+/// While `work` is done, programs that this thread runs write into a file.
+pub fn with_output_in<T>(file: File, work: impl FnOnce() -> T) -> T {
+    OUTPUT.set(Some(file));
+    let done = work();
+    OUTPUT.set(None);
+    done
+}
+
 /// Runs a program to its end, its output going where ours goes.
 pub fn run(command: &mut Command) -> Outcome {
+    OUTPUT.with_borrow(|output| {
+        if let Some(file) = output {
+            let one = |error: io::Error| Failure::new(format!("the file for the output: {error}"));
+            command.stdout(file.try_clone().map_err(one)?);
+            command.stderr(file.try_clone().map_err(one)?);
+        }
+        Ok(())
+    })?;
     // A child that asks a question would wait for ever where nobody answers.
     let status = command
         .stdin(Stdio::null())
@@ -116,6 +139,19 @@ mod tests {
                 .to_string()
                 .starts_with("cannot start `handroll-no-such-program`")
         );
+    }
+
+    #[test]
+    fn output_goes_to_a_file_while_it_is_asked_for() {
+        let path = env::temp_dir().join(format!("handroll-xtask-{}", std::process::id()));
+        let file = File::create(&path).unwrap();
+        with_output_in(file, || {
+            run(Command::new("sh").args(["-c", "echo out; echo err >&2"]))
+        })
+        .unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(written, "out\nerr\n");
     }
 
     #[test]
