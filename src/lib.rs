@@ -25,6 +25,7 @@ pub mod compress;
 pub mod layer;
 pub mod image;
 pub mod overlay;
+pub mod store;
 pub mod shell;
 pub mod check;
 pub mod workbench;

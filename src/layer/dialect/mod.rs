@@ -270,3 +270,47 @@ pub fn apply(dialect: Dialect, layers: Vec<Content>) -> Outcome {
     let mut outcomes = Apply::new(&[dialect], layers).run();
     outcomes.pop().expect("one was asked for")
 }
+
+/// A file of an archive, as containerd's importer sees it.
+pub(crate) struct ArchivedFile {
+    /// Its name as it stands there.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: Archived,
+}
+
+/// What an entry of an archive is.
+pub(crate) enum Archived {
+    /// A regular file.
+    File(Content),
+    /// A symbolic link.
+    Symlink(Vec<u8>),
+    /// Anything else.
+    Other,
+}
+
+/// The next file of a tar that `entries` goes through, as Go reads it.
+pub(crate) struct Archive(go_tar::GoEntries);
+
+impl Archive {
+    /// Before the first.
+    pub(crate) fn new(tar: Content) -> Self {
+        Self(go_tar::GoEntries::new(tar))
+    }
+
+    /// The next; none at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<ArchivedFile>, GoError> {
+        let Some(entry) = self.0.next()? else {
+            return Ok(None);
+        };
+        let kind = match entry.typeflag {
+            b'0' => Archived::File(entry.data?),
+            b'2' => Archived::Symlink(entry.link_name),
+            _ => Archived::Other,
+        };
+        Ok(Some(ArchivedFile {
+            name: entry.name,
+            kind,
+        }))
+    }
+}
