@@ -26,6 +26,7 @@ pub mod layer;
 pub mod image;
 pub mod overlay;
 pub mod store;
+pub mod runtime;
 pub mod shell;
 pub mod check;
 pub mod workbench;
