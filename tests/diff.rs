@@ -217,10 +217,15 @@ fn container(random: &mut Random) -> Container {
                 node: NodeType::File,
                 mode: 0o644,
             },
-            _ => overlay::cases::call(random, &overlay, Way::Default),
+            _ => overlay::cases::call(random, &overlay, &case),
         };
-        overlay.call(caller(), &call);
-        steps.push(Step { line: number, call });
+        let caller = overlay::cases::any_caller(random, &case);
+        overlay.call(caller, &call);
+        steps.push(Step {
+            line: number,
+            caller,
+            call,
+        });
     }
     let committed = overlay.commit(0).unwrap();
     let left_out: Vec<_> = committed.left_out.iter().collect();

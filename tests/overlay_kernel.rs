@@ -29,6 +29,8 @@ pub fn main() -> ExitCode {
         let way = Way::named(way).expect("a way that we gave ourselves");
         return compare::run(way, number(seed), number(first), number(count));
     }
+    let settings = handroll::native::other_settings();
+    assert!(settings.is_empty(), "this machine cannot judge: {settings:?}");
     let seed = random::seed();
     let sequences = std::env::var("HANDROLL_SEQUENCES").map_or(SEQUENCES, |text| {
         text.parse().expect("HANDROLL_SEQUENCES must be a number")

@@ -6,9 +6,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use handroll::native::{Kernel, unshare_mounts};
+use handroll::native::{Kernel, other_settings, unshare_mounts};
 use handroll::overlay::mount::{Call, Caller, Errno, Event, Layer, Marks, Overlay, Reply, Row, System, walk};
-use handroll::overlay::script::{NOW, Script};
+use handroll::overlay::script::{NOW, Script, Step};
 use handroll::text::escape;
 use serde::Serialize;
 
@@ -121,6 +121,8 @@ struct Report {
 struct CallReport {
     line: usize,
     call: String,
+    /// Who made it, as `UID:GID`.
+    caller: String,
     /// `0`, or the error's symbol.
     result: String,
     /// What it gave, if it gave anything.
@@ -182,15 +184,12 @@ fn reply_text(call: &Call, result: &Result<Reply, Errno>) -> Option<String> {
     }
 }
 
-fn call_report(
-    line: usize,
-    call: &Call,
-    result: &Result<Reply, Errno>,
-    traced: Option<(bool, &[Event])>,
-) -> CallReport {
+fn call_report(step: &Step, result: &Result<Reply, Errno>, traced: Option<(bool, &[Event])>) -> CallReport {
+    let call = &step.call;
     CallReport {
-        line,
+        line: step.line,
         call: call.to_string(),
+        caller: format!("{}:{}", step.caller.uid, step.caller.gid),
         result: match result {
             Ok(_) => "0".to_owned(),
             Err(errno) => errno.name(),
@@ -221,13 +220,13 @@ fn simulated(script: &Script) -> Result<Report, Failure> {
     let mut calls = Vec::new();
     for step in &script.steps {
         let before = overlay.upperdir().cloned();
-        let outcome = overlay.call(caller, &step.call);
+        let outcome = overlay.call(step.caller, &step.call);
         let has_changed = match (&before, overlay.upperdir()) {
             (Some(before), Some(after)) => !before.is_same(after),
             _ => false,
         };
         let traced = Some((has_changed, &outcome.events[..]));
-        calls.push(call_report(step.line, &step.call, &outcome.result, traced));
+        calls.push(call_report(step, &outcome.result, traced));
     }
     let marks = overlay.marks();
     let upper = overlay.upperdir().map(|upper| upper.rows()).unwrap_or_default();
@@ -247,6 +246,9 @@ fn in_kernel(script: &Script) -> Result<Report, Failure> {
             std::io::Error::from(errno)
         ))
     })?;
+    for setting in other_settings() {
+        eprintln!("note: {setting}");
+    }
     let base = tempfile::tempdir().map_err(Failure::work)?;
     let mut kernel = Kernel::mount(base.path(), &script.lowers, script.upper.as_ref(), script.options)
         .map_err(Failure::work)?;
@@ -254,11 +256,11 @@ fn in_kernel(script: &Script) -> Result<Report, Failure> {
     let mut calls = Vec::new();
     let mut options = script.options;
     for step in &script.steps {
-        let result = kernel.call(caller, &step.call);
+        let result = kernel.call(step.caller, &step.call);
         if let (Call::Remount { options: Some(new) }, Ok(_)) = (&step.call, &result) {
             options = *new;
         }
-        calls.push(call_report(step.line, &step.call, &result, None));
+        calls.push(call_report(step, &result, None));
     }
     let marks = Marks::of(options);
     let upper = match script.upper {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
@@ -23,7 +23,7 @@ use super::overlay_mount::{Mounted, OverlayMount, OverlayOptions, RedirectDir};
 use crate::content::Content;
 use crate::overlay::mount::{
     Call, Caller, Detail, Errno, FileType, Io, Marks, NodeType, OpenFlags, Options, Redirect, Reply, Row,
-    SetTime, SetXattr, Stat, System,
+    SETTINGS, SetTime, SetXattr, Stat, System,
 };
 use crate::tree::{Device, Ino, Inode, Metadata, Node, Time, Tree};
 
@@ -190,9 +190,24 @@ impl System for Kernel {
         if let Call::Remount { options } = call {
             return self.remount(*options);
         }
-        rustix::process::umask(Mode::from_raw_mode(caller.umask.into()));
-        run(call).map_err(|errno| Errno(errno.raw_os_error()))
+        run_as(caller, call)
     }
+}
+
+/// The settings of this machine that are not as they are simulated, each in a sentence.
+pub fn other_settings() -> Vec<String> {
+    let told = SETTINGS.iter().map(|(name, simulated)| {
+        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        let here = std::fs::read_to_string(path).unwrap_or_default();
+        match here.trim() == simulated.to_string() {
+            true => None,
+            false => Some(format!(
+                "{name} is {} here, {simulated} is simulated",
+                here.trim()
+            )),
+        }
+    });
+    told.flatten().collect()
 }
 
 /// The files that this thread sees, as they are, as a [`System`].
@@ -203,9 +218,36 @@ impl System for Process {
         if let Call::Remount { .. } = call {
             return Err(Errno::EINVAL);
         }
-        rustix::process::umask(Mode::from_raw_mode(caller.umask.into()));
-        run(call).map_err(|errno| Errno(errno.raw_os_error()))
+        run_as(caller, call)
     }
+}
+
+/// Makes a call as somebody: this thread, which has root's rights, has them not meanwhile if the caller is not
+/// root.
+fn run_as(caller: Caller, call: &Call) -> Result<Reply, Errno> {
+    rustix::process::umask(Mode::from_raw_mode(caller.umask.into()));
+    let result = match (caller.uid, caller.gid) {
+        (0, 0) => run(call),
+        (uid, gid) => become_user(uid, gid).and_then(|()| {
+            let result = run(call);
+            become_user(0, 0).expect("the saved user is root");
+            result
+        }),
+    };
+    result.map_err(|errno| Errno(errno.raw_os_error()))
+}
+
+/// Gives this thread an effective user and group, and no other groups. The kernel takes the effective rights away
+/// with user 0, and gives them back with it (capabilities(7)).
+fn become_user(uid: u32, gid: u32) -> Result<(), RawErrno> {
+    use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+    let root = (Uid::ROOT, Gid::ROOT);
+    if uid == 0 {
+        set_thread_res_uid(root.0, root.0, root.0)?;
+    }
+    set_thread_groups(&[])?;
+    set_thread_res_gid(root.1, Gid::from_raw(gid), root.1)?;
+    set_thread_res_uid(root.0, Uid::from_raw(uid), root.0)
 }
 
 fn c(path: &[u8]) -> Result<CString, RawErrno> {
@@ -402,9 +444,10 @@ fn readdir(path: &[u8]) -> Result<Reply, RawErrno> {
     ))
 }
 
-fn names_in(directory: impl AsFd) -> Result<Vec<Vec<u8>>, RawErrno> {
+fn names_in(directory: OwnedFd) -> Result<Vec<Vec<u8>>, RawErrno> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
+    // Not `Dir::read_from`, which opens it once more by `.`: that needs the right to search it, too.
+    for entry in Dir::new(directory)? {
         let name = entry?.file_name().to_bytes().to_vec();
         if name != b"." && name != b".." {
             names.push(name);
@@ -513,7 +556,11 @@ fn read_rows(top: &Path, rows: &mut Vec<Row>) -> Result<(), KernelError> {
         names.sort();
         let mut xattrs = Vec::new();
         for name in names {
-            let value = at(&real, getxattr(&c_path, &at(&real, c(&name))?, false))?;
+            let value = match getxattr(&c_path, &at(&real, c(&name))?, false) {
+                // Capabilities that are none: anybody can set empty ones, and nobody can read them.
+                Err(RawErrno::INVAL) => Vec::new(),
+                value => at(&real, value)?,
+            };
             xattrs.push((name, value));
         }
         rows.push(Row {

@@ -15,7 +15,9 @@ pub struct Case {
     pub lowers: Vec<Tree>,
     pub upper: Tree,
     pub options: Options,
-    pub calls: Vec<Call>,
+    pub calls: Vec<(Caller, Call)>,
+    /// Whether others than root make calls, too.
+    pub has_users: bool,
     /// Whether everything is looked at before the first call, which leaves marks in the upper.
     pub looks_first: bool,
 }
@@ -27,20 +29,48 @@ pub fn caller() -> Caller {
     Caller::root(Time::at(1_700_000_000))
 }
 
+/// Who makes the next call.
+pub fn any_caller(random: &mut Random, case: &Case) -> Caller {
+    let (uid, gid, umask) = match (case.has_users, random.below(6)) {
+        (true, 1 | 2) => (1000, 1000, 0o022),
+        (true, 3) => (1001, 1000, 0o002),
+        (true, 4) => (1001, 1001, 0o077),
+        _ => (0, 0, 0o022),
+    };
+    Caller {
+        uid,
+        gid,
+        umask,
+        ..caller()
+    }
+}
+
+/// What layers are made of.
+#[derive(Clone, Copy)]
+struct Kind {
+    way: Way,
+    has_users: bool,
+}
+
 pub fn layers(random: &mut Random, way: Way) -> Case {
+    let kind = Kind {
+        way,
+        has_users: !way.is_in_user_namespace() && random.once_in(2),
+    };
     let (least, end) = way.layers();
     let lowers = (0..least + random.below(end - least))
-        .map(|_| tree(random, way))
+        .map(|_| tree(random, kind))
         .collect();
     let upper = match way.has_made_upper() || random.once_in(4) {
-        true => tree(random, way),
-        false => Tree::new(metadata(random, 0o755), 0),
+        true => tree(random, kind),
+        false => Tree::new(root_metadata(random, kind), 0),
     };
     Case {
         lowers,
         upper,
         options: way.options(),
         calls: Vec::new(),
+        has_users: kind.has_users,
         looks_first: random.once_in(4),
     }
 }
@@ -53,9 +83,31 @@ fn metadata(random: &mut Random, mode: u16) -> Metadata {
     Metadata::new(mode, 0, 0, time)
 }
 
+/// Of the root of a layer: mostly one that others can work in.
+fn root_metadata(random: &mut Random, kind: Kind) -> Metadata {
+    let mode = match kind.has_users {
+        true => random.pick(&[0o777, 0o1777, 0o2775, 0o777, 0o755, 0o710]),
+        false => 0o755,
+    };
+    let mut metadata = metadata(random, mode);
+    if kind.has_users {
+        (metadata.uid, metadata.gid) = owner(random);
+    }
+    metadata
+}
+
+/// One of those who make calls, or somebody else.
+fn owner(random: &mut Random) -> (u32, u32) {
+    (
+        random.pick(&[0, 1000, 1000, 1001, 5]),
+        random.pick(&[0, 1000, 1000, 1001, 5]),
+    )
+}
+
 /// A layer of a few names, three deep.
-fn tree(random: &mut Random, way: Way) -> Tree {
-    let mut tree = Tree::new(metadata(random, 0o755), 0);
+fn tree(random: &mut Random, kind: Kind) -> Tree {
+    let way = kind.way;
+    let mut tree = Tree::new(root_metadata(random, kind), 0);
     // A directory that was moved here: its lower part is at `/e`, where this layer has a whiteout. Nothing else
     // leads there, as the kernel has one inode for it only.
     let mut redirect = None;
@@ -70,12 +122,12 @@ fn tree(random: &mut Random, way: Way) -> Tree {
                 let attributes = metadata(random, 0o755);
                 tree.make(&old, Node::Directory(Directory::default()), attributes)
                     .expect("a new name");
-                fill(random, way, &mut tree, &old, 1, &mut None);
+                fill(random, kind, &mut tree, &old, 1, &mut None);
             }
             _ => {}
         }
     }
-    fill(random, way, &mut tree, &TreePath::ROOT, 3, &mut redirect);
+    fill(random, kind, &mut tree, &TreePath::ROOT, 3, &mut redirect);
     let is_opaque_root = random.once_in(30);
     if is_opaque_root {
         tree.set_opaque(&TreePath::ROOT, true)
@@ -86,12 +138,13 @@ fn tree(random: &mut Random, way: Way) -> Tree {
 
 fn fill(
     random: &mut Random,
-    way: Way,
+    kind: Kind,
     tree: &mut Tree,
     at: &TreePath,
     depth: usize,
     redirect: &mut Option<Vec<u8>>,
 ) {
+    let way = kind.way;
     for name in NAMES {
         let path = TreePath::parse(&format!(
             "{}/{name}",
@@ -102,9 +155,11 @@ fn fill(
             }
         ))
         .expect("a path");
-        let mode = random_mode(random);
+        let mode = random_mode(random, kind.has_users);
         let mut attributes = metadata(random, mode);
-        if !way.is_in_user_namespace() && random.once_in(3) {
+        if kind.has_users {
+            (attributes.uid, attributes.gid) = owner(random);
+        } else if !way.is_in_user_namespace() && random.once_in(3) {
             (attributes.uid, attributes.gid) = (random.below(3) as u32, random.below(3) as u32);
         }
         if random.once_in(8) {
@@ -138,7 +193,7 @@ fn fill(
                     tree.set_opaque(&path, true).expect("a directory");
                 }
                 if depth > 1 {
-                    fill(random, way, tree, &path, depth - 1, redirect);
+                    fill(random, kind, tree, &path, depth - 1, redirect);
                 }
             }
             53..58 => {
@@ -175,8 +230,13 @@ fn set_xattr(metadata: &mut Metadata, name: &[u8], value: &[u8]) {
     xattrs.insert(name.to_vec(), value.to_vec());
 }
 
-fn random_mode(random: &mut Random) -> u16 {
-    random.pick(&[0o644, 0o600, 0o755, 0o700, 0o4755, 0o2755, 0o1777])
+fn random_mode(random: &mut Random, has_users: bool) -> u16 {
+    match has_users && random.once_in(2) {
+        true => random.pick(&[
+            0o777, 0o666, 0o775, 0o1777, 0o3777, 0o6777, 0o2767, 0o664, 0o571, 0o026,
+        ]),
+        false => random.pick(&[0o644, 0o600, 0o755, 0o700, 0o4755, 0o2755, 0o1777]),
+    }
 }
 
 /// A path of up to three names, mostly one that is there.
@@ -209,10 +269,10 @@ fn path(random: &mut Random, overlay: &Overlay) -> Path {
 }
 
 /// The next call, for an overlay in this state.
-pub fn call(random: &mut Random, overlay: &Overlay, way: Way) -> Call {
+pub fn call(random: &mut Random, overlay: &Overlay, case: &Case) -> Call {
     let follow = !random.once_in(3);
     let target = path(random, overlay);
-    let mode = random_mode(random);
+    let mode = random_mode(random, case.has_users);
     match random.below(100) {
         0..12 => open(random, target, mode),
         12..15 => Call::Truncate {
@@ -250,9 +310,10 @@ pub fn call(random: &mut Random, overlay: &Overlay, way: Way) -> Call {
         },
         76..80 => Call::Chmod { path: target, mode },
         80..83 => {
-            let ids: &[Option<u32>] = match way.is_in_user_namespace() {
-                true => &[None, Some(0), Some(5)],
-                false => &[None, Some(0), Some(1), Some(5)],
+            let ids: &[Option<u32>] = match (case.options.user_namespace, case.has_users) {
+                (true, _) => &[None, Some(0), Some(5)],
+                (_, false) => &[None, Some(0), Some(1), Some(5)],
+                (_, true) => &[None, None, Some(0), Some(1000), Some(1001)],
             };
             Call::Chown {
                 path: target,
@@ -313,6 +374,7 @@ fn xattr(random: &mut Random, path: Path, follow: bool) -> Call {
         b"trusted.t",
         b"trusted.overlay.opaque",
         b"user.overlay.opaque",
+        b"security.x",
         b"nonsense",
         b"other.x",
         b"",

@@ -186,9 +186,10 @@ fn make(random: &mut Random, way: Way) -> Case {
     let mut case = cases::layers(random, way);
     let mut overlay = simulated(&case);
     for _ in 0..CALLS {
-        let call = cases::call(random, &overlay, way);
-        overlay.call(caller(), &call);
-        case.calls.push(call);
+        let caller = cases::any_caller(random, &case);
+        let call = cases::call(random, &overlay, &case);
+        overlay.call(caller, &call);
+        case.calls.push((caller, call));
     }
     case
 }
@@ -206,11 +207,11 @@ fn compare(base: &TempDir, case: &Case, tally: &mut Tally) -> Option<String> {
             return Some(format!("before the first call: {difference}"));
         }
     }
-    for (number, call) in case.calls.iter().enumerate() {
+    for (number, (caller, call)) in case.calls.iter().enumerate() {
         let start = Instant::now();
-        let ours = System::call(&mut overlay, caller(), call);
+        let ours = System::call(&mut overlay, *caller, call);
         let middle = Instant::now();
-        let theirs = kernel.call(caller(), call);
+        let theirs = kernel.call(*caller, call);
         tally.here += middle - start;
         tally.there += middle.elapsed();
         tally.calls += 1;
@@ -222,7 +223,8 @@ fn compare(base: &TempDir, case: &Case, tally: &mut Tally) -> Option<String> {
         let (ours, theirs) = (reply(call, &ours), reply(call, &theirs));
         if ours != theirs {
             return Some(format!(
-                "call {number}: {call}\n  here   {ours}\n  kernel {theirs}"
+                "call {number} by {}:{}: {call}\n  here   {ours}\n  kernel {theirs}",
+                caller.uid, caller.gid
             ));
         }
     }
@@ -437,8 +439,9 @@ fn prune(base: &TempDir, case: &mut Case, position: usize) {
 }
 
 fn report(base: &TempDir, case: &Case) {
-    let steps = case.calls.iter().map(|call| Step {
+    let steps = case.calls.iter().map(|(caller, call)| Step {
         line: 0,
+        caller: *caller,
         call: call.clone(),
     });
     let script = Script {

@@ -3,20 +3,20 @@
 use super::call::SetTime;
 use super::event::Rule;
 use super::lookup::{Dentry, Real};
-use super::op::{Done, Op, upper_of};
+use super::op::{Done, Op, chain_path, upper_of};
+use super::permission::WRITE;
 use super::upper::{Attributes, UpperKind};
 use super::{FileType, Overlay, Reply, Stat};
 use crate::tree::{Device, Node, Time};
 
-/// The set-uid and set-gid bits and the execute bit of the group.
-const SETUID: u16 = 0o4000;
-const SETGID: u16 = 0o2000;
-const GROUP_EXECUTE: u16 = 0o010;
-
 impl Op<'_> {
     pub fn chmod(&mut self, path: &[u8], mode: u16) -> Done<Reply> {
-        let number = self.writable(path, true)?;
-        self.set(number, |attributes| attributes.mode = mode & 0o7777);
+        let chain = self.find(path, true)?;
+        self.want_write(path)?;
+        self.want_owner(&chain)?;
+        let mode = self.settable_mode(&chain, mode & 0o7777);
+        let number = self.writable(chain);
+        self.set(number, |attributes| attributes.mode = mode);
         Ok(Reply::Done)
     }
 
@@ -28,18 +28,15 @@ impl Op<'_> {
         if self.fs.options.user_namespace && (is_unmapped(uid) || is_unmapped(gid)) {
             return self.fail(Rule::ErrnoUnmapped, path);
         }
-        let number = self.writable_chain(chain);
-        let is_directory = self.fs.upper().inode(number).entries().is_some();
+        self.want_chown(&chain, uid, gid)?;
+        let full = chain_path(&chain);
+        let number = self.writable(chain);
+        let before = self.fs.owned(Real { layer: 0, number });
         self.set(number, |attributes| {
             attributes.uid = uid.unwrap_or(attributes.uid);
             attributes.gid = gid.unwrap_or(attributes.gid);
-            if !is_directory {
-                drop_privileges(attributes);
-            }
         });
-        if !is_directory {
-            self.drop_capability(number);
-        }
+        self.take_rights(number, before, &full);
         Ok(Reply::Done)
     }
 
@@ -49,7 +46,14 @@ impl Op<'_> {
         }
         let chain = self.find(path, follow)?;
         self.want_write(path)?;
-        let number = self.writable_chain(chain);
+        // Who may write a file may say that it was written now; any other time is the owner's affair.
+        match (atime, mtime) {
+            (SetTime::Now, SetTime::Now) if self.want_owner(&chain).is_err() => {
+                self.want_access(&chain, WRITE)?
+            }
+            _ => self.want_owner(&chain)?,
+        }
+        let number = self.writable(chain);
         let now = self.caller.now;
         let set = |time: SetTime, before: Time| match time {
             SetTime::Now => now,
@@ -75,13 +79,14 @@ impl Op<'_> {
             _ => return self.fail(Rule::ErrnoNotAFile, path),
         }
         self.want_write(path)?;
+        self.want_access(&chain, WRITE)?;
         self.copy_up(&mut chain);
-        self.resize(upper_of(&chain), length);
+        self.resize(upper_of(&chain), length, &chain_path(&chain));
         Ok(Reply::Done)
     }
 
     /// Sets the length of a file in the upper.
-    pub fn resize(&mut self, number: u64, length: u64) {
+    pub fn resize(&mut self, number: u64, length: u64, path: &[u8]) {
         let now = self.caller.now;
         self.upper().change(number, |inode| {
             let UpperKind::File(data) = &mut inode.kind else {
@@ -94,24 +99,7 @@ impl Op<'_> {
                 (inode.attributes.mtime, inode.attributes.ctime) = (now, now);
             }
         });
-        self.drop_rights(number);
-    }
-
-    /// A changed content takes rights away from a program; root keeps set-uid (CAP_FSETID), but not the root of
-    /// a user namespace.
-    pub fn drop_rights(&mut self, number: u64) {
-        if self.fs.options.user_namespace {
-            self.upper()
-                .change(number, |inode| drop_privileges(&mut inode.attributes));
-        }
-        self.drop_capability(number);
-    }
-
-    fn drop_capability(&mut self, number: u64) {
-        const CAPABILITY: &[u8] = b"security.capability";
-        if self.fs.upper().xattr(number, CAPABILITY).is_some() {
-            self.upper().set_xattr(number, CAPABILITY, None);
-        }
+        self.drop_rights(number, path);
     }
 
     pub fn stat(&mut self, path: &[u8], follow: bool) -> Done<Reply> {
@@ -129,18 +117,11 @@ impl Op<'_> {
         }
     }
 
-    /// The number in the upper of what a path names, copied up if need be.
-    pub fn writable(&mut self, path: &[u8], follow: bool) -> Done<u64> {
-        let chain = self.find(path, follow)?;
-        self.want_write(path)?;
-        Ok(self.writable_chain(chain))
-    }
-
-    fn writable_chain(&mut self, mut chain: Vec<Dentry>) -> u64 {
+    /// The number in the upper of the last of a chain, copied up if need be.
+    fn writable(&mut self, mut chain: Vec<Dentry>) -> u64 {
         self.copy_up(&mut chain);
         let number = upper_of(&chain);
-        let path = super::op::chain_path(&chain);
-        self.event(Rule::UpperAttributes, path);
+        self.event(Rule::UpperAttributes, chain_path(&chain));
         number
     }
 
@@ -150,14 +131,6 @@ impl Op<'_> {
             change(&mut inode.attributes);
             inode.attributes.ctime = now;
         });
-    }
-}
-
-/// A new owner is not to run as the old one: chown takes set-uid, and set-gid from programs of a group.
-fn drop_privileges(attributes: &mut Attributes) {
-    attributes.mode &= !SETUID;
-    if attributes.mode & GROUP_EXECUTE != 0 {
-        attributes.mode &= !SETGID;
     }
 }
 

@@ -11,9 +11,9 @@ use crate::tree::{Device, Time};
 /// Who asks, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The user, who owns what is made. All rights of root are taken for granted.
+    /// The user, who owns what is made: 0 with all rights of root, anybody else with none.
     pub uid: u32,
-    /// The group.
+    /// The group, the only one that the user is in.
     pub gid: u32,
     /// Taken off the permissions of what is made.
     pub umask: u16,

@@ -25,6 +25,7 @@ impl Op<'_> {
     pub fn mkdir(&mut self, path: &[u8], mode: u16) -> Done<Reply> {
         let place = self.place(path)?;
         let (parents, dentry) = self.vacant(place, true)?;
+        self.want_create(&parents)?;
         let mode = mode & 0o1777 & !self.caller.umask;
         let kind = UpperKind::Directory(OrdMap::new());
         self.make(parents, &dentry, Newcomer::Fresh(kind, mode))?;
@@ -34,12 +35,13 @@ impl Op<'_> {
     pub fn mknod(&mut self, path: &[u8], node: NodeType, mode: u16) -> Done<Reply> {
         let place = self.place(path)?;
         let (parents, dentry) = self.vacant(place, false)?;
+        self.want_create(&parents)?;
         let path = self.path_of(&parents, &dentry.name);
         let is_device = matches!(node, NodeType::CharDevice(_) | NodeType::BlockDevice(_));
         if node == NodeType::CharDevice(Device { major: 0, minor: 0 }) {
             return self.fail(Rule::ErrnoMknodWhiteout, &path);
         }
-        if is_device && self.fs.options.user_namespace {
+        if is_device && (self.fs.options.user_namespace || self.caller.uid != 0) {
             return self.fail(Rule::ErrnoMknodDevice, &path);
         }
         let kind = match node {
@@ -49,7 +51,7 @@ impl Op<'_> {
             NodeType::CharDevice(device) => UpperKind::CharDevice(device),
             NodeType::BlockDevice(device) => UpperKind::BlockDevice(device),
         };
-        let mode = mode & 0o7777 & !self.caller.umask;
+        let mode = self.new_mode(parents.last().expect("the root is there"), mode);
         self.make(parents, &dentry, Newcomer::Fresh(kind, mode))?;
         Ok(Reply::Done)
     }
@@ -63,6 +65,7 @@ impl Op<'_> {
         }
         let place = self.place(path)?;
         let (parents, dentry) = self.vacant(place, false)?;
+        self.want_create(&parents)?;
         let kind = UpperKind::Symlink(target.into());
         self.make(parents, &dentry, Newcomer::Fresh(kind, 0o777))?;
         Ok(Reply::Done)
@@ -72,6 +75,8 @@ impl Op<'_> {
         let mut source = self.find(old, follow)?;
         let place = self.place(new)?;
         let (mut parents, dentry) = self.vacant(place, false)?;
+        self.want_link(&source)?;
+        self.want_create(&parents)?;
         let last = source.last().expect("the root is there");
         if self.dentry_type(last) == Some(FileType::Directory) {
             return self.fail(Rule::ErrnoLinkDirectory, old);

@@ -154,6 +154,15 @@ rules! {
     UpperExchange "upper.exchange": "{path}: changes places with {text} in the upper directory.", "ovl_rename";
     UpperWrite "upper.write": "{path}: {bytes} bytes are written to the file in the upper directory.", "ovl_write_iter";
     UpperAttributes "upper.attributes": "{path}: attributes are set in the upper directory.", "ovl_setattr";
+    RightsTaken "rights.taken": "{path}: set-user-id and set-group-id are taken off: a new owner or a new content is not to run with the rights of the old.", "chown(2), write(2)";
+    RightsNotGiven "rights.not_given": "{path}: set-group-id is left out, as the caller is not in the file's group.", "chmod(2)";
+    ErrnoSearch "errno.search" EACCES: "{path}: its permissions do not let this user through: a directory on the way needs x.", "path_resolution(7)";
+    ErrnoAccess "errno.access" EACCES: "{path}: its permissions do not let this user read or write it.", "inode(7)";
+    ErrnoDirectoryWrite "errno.directory_write" EACCES: "{path}: to make, rename or remove names in it, this user needs w and x on it.", "path_resolution(7)";
+    ErrnoSticky "errno.sticky" EPERM: "{path}: in a directory with the sticky bit names are removed and renamed only by the owner of the file or of the directory.", "inode(7)";
+    ErrnoNotOwner "errno.not_owner" EPERM: "{path}: only its owner, or root, may change that.", "chmod(2), utimensat(2)";
+    ErrnoChown "errno.chown" EPERM: "{path}: only root gives a file away; its owner may give it a group that the owner is in.", "chown(2)";
+    ErrnoProtectedLink "errno.protected_link" EPERM: "{path}: somebody else's file gets a further name only if it is plain and this user can read and write it.", "proc_sys_fs(5), protected_hardlinks";
     ErrnoMissing "errno.missing" ENOENT: "{path} is not there.", "path_resolution(7)";
     ErrnoNotDirectory "errno.not_a_directory" ENOTDIR: "{path} is no directory.", "path_resolution(7)";
     ErrnoIsDirectory "errno.is_a_directory" EISDIR: "{path} is a directory.", "open(2), unlink(2)";
@@ -167,7 +176,7 @@ rules! {
     ErrnoBusyRoot "errno.busy" EBUSY: "{path}: `.`, `..` and the root cannot be renamed or removed.", "rename(2)";
     ErrnoLinkDirectory "errno.link_directory" EPERM: "{path}: a directory can have one name only.", "link(2)";
     ErrnoMknodWhiteout "errno.mknod_whiteout" EPERM: "{path}: a character device 0:0 is a whiteout, and only overlayfs makes those.", "ovl_mknod";
-    ErrnoMknodDevice "errno.mknod_device" EPERM: "{path}: devices cannot be made in a user namespace.", "mknod(2)";
+    ErrnoMknodDevice "errno.mknod_device" EPERM: "{path}: devices are made by root alone, and not in a user namespace.", "mknod(2)";
     ErrnoMkdirWithoutXattrs "errno.mkdir_without_xattrs" EIO: "{path}: a whiteout is there, and the directory cannot be marked opaque without xattrs (mount with userxattr).", "ovl_create_over_whiteout";
     ErrnoRenameFlags "errno.rename_flags" EINVAL: "{path}: overlayfs knows the flags NOREPLACE and EXCHANGE, one at a time.", "ovl_rename";
     ErrnoRenameIntoItself "errno.rename_into_itself" EINVAL: "{path}: a directory cannot be moved into itself.", "rename(2)";
@@ -191,7 +200,10 @@ rules! {
     ErrnoXattrUnsupported "errno.xattr_unsupported" EOPNOTSUPP: "{path}: no file system knows attributes of this class.", "xattr(7)";
     ErrnoXattrExists "errno.xattr_exists" EEXIST: "{path}: it has the attribute already.", "setxattr(2)";
     ErrnoXattrMissing "errno.xattr_missing" ENODATA: "{path} has no such attribute.", "getxattr(2)";
-    ErrnoXattrTrusted "errno.xattr_trusted" EPERM: "{path}: trusted attributes need rights outside of the user namespace.", "xattr(7)";
+    ErrnoXattrTrusted "errno.xattr_trusted" EPERM: "{path}: trusted attributes are for root alone, and not in a user namespace.", "xattr(7)";
+    ErrnoXattrCapability "errno.xattr_capability" EINVAL: "{path}: what security.capability has is no set of capabilities.", "capabilities(7)";
+    ErrnoXattrSecurity "errno.xattr_security" EPERM: "{path}: attributes of the class security are set by root alone.", "xattr(7)";
+    ErrnoXattrSticky "errno.xattr_sticky" EPERM: "{path}: in a directory with the sticky bit only its owner sets user attributes.", "xattr(7)";
     ErrnoXattrUserOnSpecial "errno.xattr_user_on_special" EPERM: "{path}: user attributes are for files and directories only.", "xattr(7)";
     ErrnoMountOptions "errno.mount_options" EINVAL: "{path}: the kernel does not mount with these options.", "overlayfs.rst";
 }

@@ -2,8 +2,8 @@
 //! call, with the upperdir's content afterwards and a trace of what happened and why.
 //!
 //! The rules are those of Linux 6.18, fs/overlayfs; `tests/overlay_kernel.rs` runs random calls here and in the
-//! kernel. Not simulated, and refused as options: metacopy, index, xino, nfs_export, data-only layers. A caller
-//! has all rights of root, and POSIX ACLs are bytes that nothing obeys.
+//! kernel. Not simulated, and refused as options: metacopy, index, xino, nfs_export, data-only layers. POSIX ACLs
+//! are bytes that nothing obeys.
 
 mod attribute;
 mod call;
@@ -22,6 +22,7 @@ mod op;
 mod open;
 mod options;
 mod origin;
+mod permission;
 mod readdir;
 mod remove;
 mod rename;
@@ -49,6 +50,7 @@ pub use lower::Lower;
 pub use mark::Marks;
 use op::Op;
 pub use options::{OptionError, Options, Redirect};
+pub use permission::SETTINGS;
 pub use row::{Detail, Row};
 pub use system::{System, walk};
 pub use upper::{Attributes, FileName, Slot, Upper, UpperInode, UpperKind};

@@ -6,6 +6,7 @@ use super::data::Data;
 use super::event::Rule;
 use super::lookup::Dentry;
 use super::op::{Done, Op, chain_path};
+use super::permission::{READ, WRITE};
 use super::upper::UpperKind;
 use super::walk::Last;
 use super::{FileType, Reply};
@@ -43,10 +44,9 @@ impl Op<'_> {
             return self.open_existing(chain, flags, io);
         }
         self.want_write(&full)?;
-        let newcomer = Newcomer::Fresh(
-            UpperKind::File(Data::default()),
-            mode & 0o7777 & !self.caller.umask,
-        );
+        self.want_create(&place.parents)?;
+        let mode = self.new_mode(place.parents.last().expect("the root is there"), mode);
+        let newcomer = Newcomer::Fresh(UpperKind::File(Data::default()), mode);
         let number = self.make(place.parents, &dentry, newcomer)?;
         Ok(self.transfer(Some(number), None, full, flags, io))
     }
@@ -57,6 +57,13 @@ impl Op<'_> {
         let file_type = self.dentry_type(last);
         let is_path_only = !flags.read && !flags.write;
         let changes = flags.write || flags.truncate;
+        let mut wanted = 0;
+        if flags.read {
+            wanted |= READ;
+        }
+        if changes {
+            wanted |= WRITE;
+        }
         match file_type {
             Some(FileType::Symlink) if flags.create && self.is_foreign_in_sticky(&chain) => {
                 return self.fail(Rule::ErrnoStickyLink, &path);
@@ -66,19 +73,25 @@ impl Op<'_> {
             }
             Some(FileType::Symlink) if !is_path_only => return self.fail(Rule::ErrnoLoop, &path),
             Some(FileType::Directory) if changes => return self.fail(Rule::ErrnoIsDirectory, &path),
-            Some(FileType::Directory) => return Ok(Reply::Done),
+            Some(FileType::Directory) if !is_path_only => {
+                self.want_access(&chain, wanted)?;
+                return Ok(Reply::Done);
+            }
             _ if is_path_only => return Ok(Reply::Done),
-            Some(FileType::File) => {}
-            _ => return self.fail(Rule::ErrnoOpenSpecial, &path),
+            Some(FileType::File) if changes => self.want_write(&path)?,
+            _ => {}
+        }
+        self.want_access(&chain, wanted)?;
+        if file_type != Some(FileType::File) {
+            return self.fail(Rule::ErrnoOpenSpecial, &path);
         }
         if changes {
-            self.want_write(&path)?;
             self.copy_up_with(&mut chain, !flags.truncate);
         }
         let last = chain.last().expect("the root is there");
         let lower = last.lower.first().copied();
         if let (true, Some(number)) = (flags.truncate, last.upper) {
-            self.resize(number, 0);
+            self.resize(number, 0, &path);
             self.written(number);
         }
         let content = match last.upper {
@@ -137,7 +150,7 @@ impl Op<'_> {
             }
         });
         self.written(number);
-        self.drop_rights(number);
+        self.drop_rights(number, &path);
         self.event(Rule::UpperWrite, path).bytes = Some(length);
     }
 

@@ -7,6 +7,7 @@ use super::event::Rule;
 use super::lookup::{Dentry, Real};
 use super::lower::Child;
 use super::op::{Done, Op, chain_path};
+use super::permission::READ;
 use super::upper::FileName;
 use super::{FileType, Overlay, Reply};
 
@@ -100,6 +101,7 @@ impl Op<'_> {
         if self.dentry_type(&dentry) != Some(FileType::Directory) {
             return self.fail(Rule::ErrnoNotDirectory, path);
         }
+        self.want_access(&chain, READ)?;
         let is_impure = dentry
             .upper
             .is_some_and(|upper| self.fs.upper_mark(upper, b"impure").is_some());

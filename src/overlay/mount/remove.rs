@@ -21,9 +21,13 @@ impl Op<'_> {
         let dentry = self.lookup(&place.parents, name, true)?;
         match (self.dentry_type(&dentry), place.has_slash) {
             (None, _) => return self.fail(Rule::ErrnoMissing, &full),
-            (Some(FileType::Directory), _) => return self.fail(Rule::ErrnoIsDirectory, &full),
+            (Some(FileType::Directory), true) => return self.fail(Rule::ErrnoIsDirectory, &full),
             (_, true) => return self.fail(Rule::ErrnoNotDirectory, &full),
             _ => {}
+        }
+        self.want_delete(&place.parents, &dentry)?;
+        if self.dentry_type(&dentry) == Some(FileType::Directory) {
+            return self.fail(Rule::ErrnoIsDirectory, &full);
         }
         self.remove(place.parents, dentry, Vec::new())
     }
@@ -41,8 +45,12 @@ impl Op<'_> {
         let dentry = self.lookup(&place.parents, name, true)?;
         match self.dentry_type(&dentry) {
             None => return self.fail(Rule::ErrnoMissing, &full),
-            Some(FileType::Directory) => {}
-            Some(_) => return self.fail(Rule::ErrnoNotDirectory, &full),
+            Some(file_type) => {
+                self.want_delete(&place.parents, &dentry)?;
+                if file_type != FileType::Directory {
+                    return self.fail(Rule::ErrnoNotDirectory, &full);
+                }
+            }
         }
         let parent = place.parents.last().expect("the root is there");
         let mut whiteouts = Vec::new();

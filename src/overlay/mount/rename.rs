@@ -3,6 +3,7 @@
 use super::event::Rule;
 use super::lookup::Dentry;
 use super::op::{Done, Op, chain_path, upper_of};
+use super::permission::WRITE;
 use super::remove::is_pure_upper;
 use super::upper::FileName;
 use super::walk::{Last, Place};
@@ -30,6 +31,10 @@ impl Side {
 
     fn name(&self) -> &FileName {
         &self.dentry.name
+    }
+
+    fn chain(&self) -> Vec<Dentry> {
+        [&self.parents[..], std::slice::from_ref(&self.dentry)].concat()
     }
 
     /// The names from the root down to it.
@@ -82,7 +87,7 @@ impl Op<'_> {
             self.event(Rule::RenameSameInode, self.path(&from));
             return Ok(Reply::Done);
         }
-        self.check_types(&from, &to, flags)?;
+        self.check_rights(&from, &to, flags)?;
         if flags & WHITEOUT != 0 {
             return self.fail(Rule::ErrnoRenameFlags, &self.path(&from));
         }
@@ -137,16 +142,29 @@ impl Op<'_> {
         Ok(())
     }
 
-    /// A directory replaces directories only, and nothing else does.
-    fn check_types(&self, from: &Side, to: &Side, flags: u32) -> Done<()> {
-        if !to.dentry.exists() || flags & EXCHANGE != 0 {
-            return Ok(());
+    /// What the caller may, and that a directory replaces directories only, and nothing else does (`vfs_rename`).
+    fn check_rights(&self, from: &Side, to: &Side, flags: u32) -> Done<()> {
+        let is_exchange = flags & EXCHANGE != 0;
+        self.want_delete(&from.parents, &from.dentry)?;
+        match to.dentry.exists() {
+            true => self.want_delete(&to.parents, &to.dentry)?,
+            false => self.want_create(&to.parents)?,
         }
         match (from.is_directory, to.is_directory) {
-            (true, false) => self.fail(Rule::ErrnoNotDirectory, &self.path(to)),
-            (false, true) => self.fail(Rule::ErrnoIsDirectory, &self.path(to)),
-            _ => Ok(()),
+            _ if is_exchange || !to.dentry.exists() => {}
+            (true, false) => return self.fail(Rule::ErrnoNotDirectory, &self.path(to)),
+            (false, true) => return self.fail(Rule::ErrnoIsDirectory, &self.path(to)),
+            _ => {}
         }
+        // A directory that moves to another one has its `..` changed.
+        if chain_path(&from.parents) != chain_path(&to.parents) {
+            for side in [Some(from), is_exchange.then_some(to)].into_iter().flatten() {
+                if side.is_directory {
+                    self.want_access(&side.chain(), WRITE)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn can_move(&self, side: &Side) -> Done<()> {

@@ -164,6 +164,7 @@ impl Op<'_> {
     /// Walks up to the last name.
     fn go(&mut self, walk: &mut Walk) -> Done<Last> {
         while let Some(name) = walk.rest.pop_front() {
+            self.want_search(&walk.parents)?;
             let is_last = walk.rest.is_empty();
             match (&name[..], is_last) {
                 (b".", true) => return Ok(Last::Dot),

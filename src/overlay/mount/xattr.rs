@@ -4,11 +4,25 @@ use super::call::SetXattr;
 use super::event::Rule;
 use super::lookup::Dentry;
 use super::op::{Done, Op, chain_path, upper_of};
+use super::permission::{READ, WRITE};
 use super::{FileType, Reply};
 
 /// XATTR_NAME_MAX and XATTR_SIZE_MAX.
 const NAME_LIMIT: usize = 255;
 const VALUE_LIMIT: usize = 65_536;
+
+/// The attribute that gives a program capabilities.
+pub(super) const CAPABILITY: &[u8] = b"security.capability";
+
+/// Whether a value is capabilities in one of the two forms that are in use (`validheader`).
+fn is_capability_value(value: &[u8]) -> bool {
+    let version = value.get(1..4);
+    match value.len() {
+        20 => version == Some(&[0, 0, 2]),
+        24 => version == Some(&[0, 0, 3]),
+        _ => false,
+    }
+}
 
 /// What may be done with a name.
 enum Access {
@@ -32,7 +46,15 @@ impl Op<'_> {
         }
         let mut chain = self.find(path, follow)?;
         self.want_write(path)?;
-        let access = self.access(&chain, name, true)?;
+        let is_capability = name == CAPABILITY && !value.is_empty();
+        if is_capability && !is_capability_value(value) {
+            return self.fail(Rule::ErrnoXattrCapability, &chain_path(&chain));
+        }
+        // An empty one is not looked at, so anybody can set it (`vfs_setxattr`).
+        let access = match name == CAPABILITY && !is_capability {
+            true => Access::Allowed,
+            false => self.access(&chain, name, true)?,
+        };
         self.copy_up(&mut chain);
         let number = upper_of(&chain);
         let full = chain_path(&chain);
@@ -87,6 +109,9 @@ impl Op<'_> {
         let kept = self.fs.marks().escape(name);
         let last = chain.last().expect("the root is there");
         match self.value(last, &kept) {
+            Some(value) if name == CAPABILITY && !is_capability_value(&value) => {
+                self.fail(Rule::ErrnoXattrCapability, &full)
+            }
             Some(value) => Ok(Reply::Bytes(value)),
             None => self.fail(Rule::ErrnoXattrMissing, &full),
         }
@@ -97,7 +122,7 @@ impl Op<'_> {
         let real = chain.last().and_then(Dentry::real).expect("it exists");
         let attributes = self.fs.attributes(real);
         let marks = self.fs.marks();
-        let is_seen = |name: &Vec<u8>| !(self.fs.options.user_namespace && name.starts_with(b"trusted."));
+        let is_seen = |name: &Vec<u8>| self.is_trusted() || !name.starts_with(b"trusted.");
         let names = attributes.xattrs.keys().filter_map(|name| marks.unescape(name));
         Ok(Reply::Names(names.filter(is_seen).map(Into::into).collect()))
     }
@@ -120,22 +145,42 @@ impl Op<'_> {
         let last = chain.last().expect("the root is there");
         let file_type = self.dentry_type(last);
         let class = name.split(|&byte| byte == b'.').next().unwrap_or_default();
-        let has_rest = name.len() > class.len() + 1;
+        let has_dot = name.len() > class.len();
+        let known = match name.len() > class.len() + 1 {
+            true => Access::Allowed,
+            false => Access::Refused(Rule::ErrnoXattrNoName),
+        };
+        let wanted = if is_write { WRITE } else { READ };
         let is_plain = matches!(file_type, Some(FileType::File | FileType::Directory));
         match class {
-            b"trusted" if self.fs.options.user_namespace => match is_write {
+            b"trusted" if has_dot && !self.is_trusted() => match is_write {
                 true => self.fail(Rule::ErrnoXattrTrusted, &path),
                 false => self.fail(Rule::ErrnoXattrMissing, &path),
             },
-            b"user" if name.len() > class.len() && !is_plain => match is_write {
+            b"user" if has_dot && !is_plain => match is_write {
                 true => self.fail(Rule::ErrnoXattrUserOnSpecial, &path),
                 false => self.fail(Rule::ErrnoXattrMissing, &path),
             },
-            b"user" | b"trusted" | b"security" if has_rest => Ok(Access::Allowed),
-            b"user" | b"trusted" | b"security" if name.len() > class.len() => {
-                Ok(Access::Refused(Rule::ErrnoXattrNoName))
+            b"security" if has_dot && is_write && self.caller.uid != 0 => {
+                self.fail(Rule::ErrnoXattrSecurity, &path)
             }
-            _ => Ok(Access::Refused(Rule::ErrnoXattrUnsupported)),
+            b"security" | b"trusted" if has_dot => Ok(known),
+            b"user" if has_dot => {
+                if is_write {
+                    self.want_user_xattr(chain)?;
+                }
+                self.want_access(chain, wanted)?;
+                Ok(known)
+            }
+            _ => {
+                self.want_access(chain, wanted)?;
+                Ok(Access::Refused(Rule::ErrnoXattrUnsupported))
+            }
         }
+    }
+
+    /// Whether trusted attributes are the caller's to see (CAP_SYS_ADMIN outside of user namespaces).
+    fn is_trusted(&self) -> bool {
+        self.caller.uid == 0 && !self.fs.options.user_namespace
     }
 }

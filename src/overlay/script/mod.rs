@@ -9,7 +9,7 @@ mod parse;
 mod print;
 mod words;
 
-use super::mount::{Call, Lower, Marks, OptionError, Options, Overlay, Upper};
+use super::mount::{Call, Caller, Lower, Marks, OptionError, Options, Overlay, Upper};
 use crate::tree::{Time, Tree};
 
 pub use words::words;
@@ -35,6 +35,8 @@ pub struct Script {
 pub struct Step {
     /// The line that it stands on, from 1 on.
     pub line: usize,
+    /// Who makes it.
+    pub caller: Caller,
     /// The call.
     pub call: Call,
 }
@@ -74,7 +76,7 @@ mod tests {
         }
         documented.dedup();
         let entries = layer::ENTRIES.map(|entry| std::str::from_utf8(entry).unwrap());
-        assert_eq!(documented, [&entries[..], &parse::CALLS].concat());
+        assert_eq!(documented, [&entries[..], &["as"], &parse::CALLS].concat());
         let example = PAGE.split("```").nth(1).unwrap();
         let script = Script::parse(example).unwrap();
         assert_eq!((script.lowers.len(), script.steps.len()), (2, 3));
@@ -91,7 +93,7 @@ mod tests {
                     file /f \"\" mode=0600\nlink /g /f\nslink /l \"t t\"\nchar /n 1:3\nupper\nattributes /\n\
                     mount redirect_dir=on\n\
                     open /f write create mode=0644 offset=3 \"text=a b\"\nrename /f /g exchange\n\
-                    utimes /f now omit nofollow\nchown /f 1:-\nremount userxattr\n";
+                    utimes /f now omit nofollow\nas 1000:5\nchown /f 1:-\nas 0:0 umask=0077\nremount userxattr\n";
         let script = Script::parse(text).unwrap();
         let written = script.to_string();
         assert_eq!(written, text);

@@ -3,7 +3,9 @@
 use super::layer::put;
 use super::{NOW, Script, ScriptError, Step, words};
 use crate::content::Content;
-use crate::overlay::mount::{Call, Io, NodeType, OpenFlags, Options, Path, Redirect, SetTime, SetXattr};
+use crate::overlay::mount::{
+    Call, Caller, Io, NodeType, OpenFlags, Options, Path, Redirect, SetTime, SetXattr,
+};
 use crate::text::escape;
 use crate::tree::{Device, Metadata, Time, Tree};
 
@@ -139,12 +141,16 @@ impl Script {
             });
         }
         let mut part = Part::Calls;
+        let mut caller = Caller::root(NOW);
         for (number, line) in lines.iter().enumerate() {
             let Some((directive, rest)) = line.split_first() else {
                 continue;
             };
             let mut arguments = Arguments { rest };
-            let done = script.directive(&mut part, number + 1, directive, &mut arguments);
+            let done = match (&part, &directive[..]) {
+                (Part::Calls, b"as") => set_caller(&mut caller, script.options, &mut arguments),
+                _ => script.directive(&mut part, (number + 1, caller), directive, &mut arguments),
+            };
             done.and_then(|()| arguments.end())
                 .map_err(|problem| ScriptError {
                     line: number + 1,
@@ -157,7 +163,7 @@ impl Script {
     fn directive(
         &mut self,
         part: &mut Part,
-        line: usize,
+        (line, caller): (usize, Caller),
         directive: &[u8],
         arguments: &mut Arguments,
     ) -> Result<(), String> {
@@ -191,7 +197,7 @@ impl Script {
                 }
                 (Part::Calls, _) => {
                     let call = call(directive, arguments)?;
-                    self.steps.push(Step { line, call });
+                    self.steps.push(Step { line, caller, call });
                     Ok(())
                 }
                 _ => Err(format!(
@@ -214,6 +220,28 @@ impl Script {
         }
         Ok(())
     }
+}
+
+/// Who makes the calls that follow.
+fn set_caller(caller: &mut Caller, options: Options, arguments: &mut Arguments) -> Result<(), String> {
+    let (uid, gid) = couple(
+        arguments.next("a user and group, as 1000:1000")?,
+        "user and group, as 1000:1000",
+    )?;
+    if uid == u32::MAX || gid == u32::MAX {
+        return Err("4294967295 is nobody's number: chown(2) takes it for no change".to_owned());
+    }
+    if options.user_namespace && (uid, gid) != (0, 0) {
+        return Err("the user namespace knows root only, so nobody else makes calls".to_owned());
+    }
+    let umask = arguments.value(b"umask").map_or(Ok(0o022), mode)?;
+    *caller = Caller {
+        uid,
+        gid,
+        umask: umask & 0o777,
+        now: NOW,
+    };
+    Ok(())
 }
 
 fn options(arguments: &mut Arguments, user_namespace: bool) -> Result<Options, String> {

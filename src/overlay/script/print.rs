@@ -27,9 +27,20 @@ impl fmt::Display for Script {
             None => mount.insert(0, "read-only".to_owned()),
         }
         writeln!(f, "mount {}", mount.join(" "))?;
-        self.steps
-            .iter()
-            .try_for_each(|step| writeln!(f, "{}", step.call))
+        let mut before = (0, 0, 0o022);
+        for step in &self.steps {
+            let who = (step.caller.uid, step.caller.gid, step.caller.umask);
+            if who != before {
+                before = who;
+                write!(f, "as {}:{}", who.0, who.1)?;
+                match who.2 {
+                    0o022 => writeln!(f)?,
+                    umask => writeln!(f, " umask={umask:04o}")?,
+                }
+            }
+            writeln!(f, "{}", step.call)?;
+        }
+        Ok(())
     }
 }
 
