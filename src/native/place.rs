@@ -322,7 +322,7 @@ impl Place {
         let open =
             |layer: &UnpackedLayer| at(&layer.directory, LayerRoot::open(&layer.directory, self.powers));
         let below: Vec<LayerRoot> = stack.iter().map(open).collect::<Result<_, _>>()?;
-        apply_layer(tar, &mut fs_root, &below).map_err(|fault| PlaceError::Entry {
+        apply_layer(tar, &mut fs_root, &below, None).map_err(|fault| PlaceError::Entry {
             layer,
             offset: fault.offset,
             name: fault.name,

@@ -1,10 +1,11 @@
 //! Where the bytes are: blobs by digest, snapshots' directories by number. Knows no names, labels or parents.
 
 use super::StoreError;
-use super::event::Changes;
+use super::event::{Changes, Sign};
 use super::snapshot::Usage;
 use crate::content::{Content, ContentError};
 use crate::digest::Digest;
+use crate::layer::dialect::{Act, Watch};
 use crate::tree::Time;
 
 /// What a disk cannot do.
@@ -54,6 +55,30 @@ pub struct ApplyError {
     pub entries: u64,
     /// What they did.
     pub changes: Changes,
+}
+
+/// What applying a layer does, noted while it goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Effects {
+    /// How many entries were applied, or begun.
+    pub entries: u64,
+    /// What they did.
+    pub changes: Changes,
+}
+
+impl Watch for Effects {
+    fn entry(&mut self) {
+        self.entries += 1;
+    }
+
+    fn did(&mut self, act: Act, path: &[u8], what: String) {
+        let sign = match act {
+            Act::Made => Sign::Added,
+            Act::Changed => Sign::Changed,
+            Act::Removed => Sign::Removed,
+        };
+        self.changes.add(sign, path.to_vec(), what);
+    }
 }
 
 /// Blobs and directories, numbered as containerd's overlayfs snapshotter numbers them. Directory N is

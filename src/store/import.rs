@@ -13,6 +13,7 @@ use crate::image::created;
 use crate::image::json::{Document, Node, SIZE_LIMIT};
 use crate::image::manifest::{CONTAINERD_NAME, INDEX, REF_NAME};
 use crate::image::reference::Reference;
+use crate::layer::dialect::path::join;
 use crate::layer::dialect::{Archive, Archived};
 use crate::text::escape;
 
@@ -354,27 +355,9 @@ fn translate(name: &str, prefix: &str, must_have_prefix: bool) -> String {
     }
 }
 
-/// A path without `.`, `..` and double slashes (Go, path.Clean).
+/// A path without `.`, `..` and double slashes.
 fn clean(path: &[u8]) -> Vec<u8> {
-    let is_absolute = path.starts_with(b"/");
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in path.split(|&byte| byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." if parts.last().is_some_and(|last| *last != b"..") => drop(parts.pop()),
-            b".." if is_absolute => {}
-            part => parts.push(part),
-        }
-    }
-    let mut cleaned = match is_absolute {
-        true => b"/".to_vec(),
-        false => Vec::new(),
-    };
-    cleaned.extend(parts.join(&b'/'));
-    match cleaned.is_empty() {
-        true => b".".to_vec(),
-        false => cleaned,
-    }
+    join(b"", path)
 }
 
 fn read_json(path: &[u8], content: &Content) -> Result<Document> {

@@ -7,6 +7,7 @@
 
 mod container;
 mod content;
+mod directory;
 mod disk;
 mod document;
 mod error;
@@ -15,6 +16,7 @@ mod gc;
 mod image;
 mod import;
 mod lease;
+mod memory;
 mod snapshot;
 mod table;
 mod unpack;
@@ -26,7 +28,7 @@ use crate::tree::Time;
 
 pub use container::{Container, RUNTIME, Task};
 pub use content::{Blob, UNCOMPRESSED, blob_path};
-pub use disk::{Applied, ApplyError, Disk, DiskError};
+pub use disk::{Applied, ApplyError, Disk, DiskError, Effects};
 pub use document::{Descriptor, Manifest, Platforms, normal, platform_text};
 pub use error::{Class, StoreError};
 pub use event::{CHANGES, Change, Changes, Event, Kind, Rule, Sign};
@@ -34,6 +36,7 @@ pub use gc::{Reason, Resource, Verdict};
 pub use image::Image;
 pub use import::{ArchiveFile, Import, files_of};
 pub use lease::Lease;
+pub use memory::MemoryDisk;
 pub use snapshot::{Mount, Snapshot, SnapshotKind, Usage, snapshots_of};
 pub use table::Table;
 

@@ -3,18 +3,14 @@
 
 use super::errno::Errno;
 use super::fs::{ByBytes, Kind};
-#[cfg(feature = "native")]
-use super::go_tar::GoEntries;
-use super::go_tar::GoEntry;
+use super::go_tar::{GoEntries, GoEntry};
 use super::path::{clean, join, root_path, split};
 use super::rule::{Notes, Rule};
 use super::system::{FileSystem, Sort};
-#[cfg(feature = "native")]
-use super::within_limits;
-use super::{Fault, Why, go_types};
-#[cfg(feature = "native")]
+use super::{Fault, Why, go_types, within_limits};
 use crate::content::Content;
 use crate::layer::OPAQUE_NAME;
+use crate::text::escape;
 use crate::tree::{Time, WHITEOUT_PREFIX};
 
 /// Where the entries of a layer go.
@@ -27,6 +23,27 @@ pub(super) struct Target<'a, F> {
     pub makes_marks: bool,
     /// The rules that count.
     pub notes: &'a mut Notes,
+    /// Who wants to know what is done, if anybody does.
+    pub watch: Option<&'a mut dyn Watch>,
+}
+
+/// What an entry of a layer did to the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Something new was made.
+    Made,
+    /// Something that was there is another now.
+    Changed,
+    /// Something was taken away.
+    Removed,
+}
+
+/// Who wants to know what becomes of a layer's entries.
+pub(crate) trait Watch {
+    /// The next entry is applied.
+    fn entry(&mut self);
+    /// What it did: to which path of the directory, and what is there now, or was.
+    fn did(&mut self, act: Act, path: &[u8], what: String);
 }
 
 /// The work of applying one layer.
@@ -47,8 +64,12 @@ struct Directory {
 /// Applies a whole layer, an uncompressed tar, as the overlayfs snapshotter has it applied: to the empty
 /// directory that `fs` is, with the layers `below`, bottom first. The lowest gets no marks: nothing is under
 /// it.
-#[cfg(feature = "native")]
-pub(crate) fn apply_layer<F: FileSystem>(tar: &Content, fs: &mut F, below: &[F]) -> Result<(), Fault> {
+pub(crate) fn apply_layer<F: FileSystem>(
+    tar: &Content,
+    fs: &mut F,
+    below: &[F],
+    watch: Option<&mut dyn Watch>,
+) -> Result<(), Fault> {
     let mut archive = Archive::default();
     let mut notes = Notes::default();
     let mut target = Target {
@@ -56,6 +77,7 @@ pub(crate) fn apply_layer<F: FileSystem>(tar: &Content, fs: &mut F, below: &[F])
         below,
         makes_marks: !below.is_empty(),
         notes: &mut notes,
+        watch: watch.map(|watch| watch as &mut dyn Watch),
     };
     let mut entries = GoEntries::new(tar.clone());
     loop {
@@ -64,6 +86,9 @@ pub(crate) fn apply_layer<F: FileSystem>(tar: &Content, fs: &mut F, below: &[F])
         let Some(entry) = next.map_err(|error| Fault::of_archive(at, error.into()))? else {
             return archive.end(&mut target);
         };
+        if let Some(watch) = &mut target.watch {
+            watch.entry();
+        }
         let done = archive.entry(&entry, &mut target);
         let done = done.and_then(|()| within_limits(0, target.fs.lookups()));
         done.map_err(|why| Fault {
@@ -96,15 +121,21 @@ impl Archive {
             return self.whiteout(entry, &parent, base, hidden, to);
         }
         let is_directory = entry.typeflag == b'5';
-        if let Ok(old) = to.fs.lstat(&path)
-            && !(is_directory && to.fs.sort(&old) == Sort::Directory)
-        {
-            if entry.typeflag == b'g' {
-                to.notes.add(Rule::ContainerdGlobalRemoves);
+        let mut act = Act::Made;
+        if let Ok(old) = to.fs.lstat(&path) {
+            act = Act::Changed;
+            if !(is_directory && to.fs.sort(&old) == Sort::Directory) {
+                if entry.typeflag == b'g' {
+                    to.notes.add(Rule::ContainerdGlobalRemoves);
+                    act = Act::Removed;
+                }
+                to.fs.remove_all(&path)?;
             }
-            to.fs.remove_all(&path)?;
         }
         to.create(entry, &path)?;
+        if entry.typeflag != b'g' || act == Act::Removed {
+            to.tell(act, &path, || described(entry));
+        }
         if is_directory {
             self.directories.push(Directory {
                 offset: entry.offset,
@@ -128,7 +159,11 @@ impl Archive {
             return match to.makes_marks {
                 true => {
                     let directory = to.fs.lstat(parent)?;
-                    Ok(to.fs.mark_opaque(&directory)?)
+                    to.fs.mark_opaque(&directory)?;
+                    to.tell(Act::Changed, parent, || {
+                        "opaque: the attribute trusted.overlay.opaque=y".to_owned()
+                    });
+                    Ok(())
                 }
                 false => self.remove_all_but_unpacked(parent, to),
             };
@@ -141,12 +176,13 @@ impl Archive {
             if self.unpacked.contains_key(&path) {
                 to.notes.add(Rule::NativeWhiteoutRemovesOwn);
             }
-            return Ok(to.fs.remove_all(&path)?);
+            return to.remove(&path);
         }
         to.notes.add(Rule::OverlayfsWhiteoutIsDevice);
         if let Some(device) = to.fs.mknod(&path, Kind::CharDevice(0, 0), 0)? {
             to.fs.lchown(&device, entry.uid as u32, entry.gid as u32)?;
         }
+        to.tell(Act::Made, &path, || "whiteout: a character device 0:0".to_owned());
         Ok(())
     }
 
@@ -170,7 +206,7 @@ impl Archive {
                 if next.is_some_and(|(next, _)| next.starts_with(&inside)) {
                     to.notes.add(Rule::NativeOpaqueRemovesImplied);
                 }
-                to.fs.remove_all(&child)?;
+                to.remove(&child)?;
             }
         }
         Ok(())
@@ -192,6 +228,22 @@ impl Archive {
 }
 
 impl<F: FileSystem> Target<'_, F> {
+    fn tell(&mut self, act: Act, path: &[u8], what: impl FnOnce() -> String) {
+        if let Some(watch) = &mut self.watch {
+            watch.did(act, path, what());
+        }
+    }
+
+    /// Removes what a whiteout names where nothing lies below.
+    fn remove(&mut self, path: &[u8]) -> Result<(), Why> {
+        let is_there = self.watch.is_some() && self.fs.lstat(path).is_ok();
+        self.fs.remove_all(path)?;
+        if is_there {
+            self.tell(Act::Removed, path, || "by a whiteout".to_owned());
+        }
+        Ok(())
+    }
+
     fn is_directory(&self, path: &[u8]) -> Result<bool, Errno> {
         match self.fs.lstat(path) {
             Ok(node) if self.fs.sort(&node) == Sort::Directory => Ok(true),
@@ -217,6 +269,9 @@ impl<F: FileSystem> Target<'_, F> {
             if self.makes_marks {
                 self.copy_attributes(path, &made)?;
             }
+            self.tell(Act::Made, path, || {
+                "directory, without an entry of its own".to_owned()
+            });
         }
         Ok(())
     }
@@ -328,6 +383,21 @@ impl<F: FileSystem> Target<'_, F> {
             self.notes.add(Rule::ContainerdTimeOfReplaced);
         }
         Ok(self.fs.set_mtime(&node, directory.mtime)?)
+    }
+}
+
+/// What an entry makes, in words.
+fn described(entry: &GoEntry) -> String {
+    let (major, minor) = entry.device;
+    match entry.typeflag {
+        b'0' => format!("file, {} bytes", entry.size),
+        b'1' => format!("hard link to {}", escape(&entry.link_name)),
+        b'2' => format!("symbolic link to {}", escape(&entry.link_name)),
+        b'3' => format!("character device {major}:{minor}"),
+        b'4' => format!("block device {major}:{minor}"),
+        b'5' => "directory".to_owned(),
+        b'6' => "named pipe".to_owned(),
+        _ => "a global header".to_owned(),
     }
 }
 

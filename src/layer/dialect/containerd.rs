@@ -54,6 +54,7 @@ impl Containerd {
             fs: &mut self.fs,
             below: &self.below,
             notes,
+            watch: None,
         };
         (&mut self.archive, target)
     }

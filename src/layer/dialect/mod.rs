@@ -38,15 +38,13 @@ use crate::tar::TarError;
 use crate::text::escape;
 
 pub use apply::{Apply, Applying};
-#[cfg(feature = "native")]
-pub(crate) use archive::apply_layer;
+pub(crate) use archive::{Act, Watch, apply_layer};
 pub use errno::Errno;
 pub use fs::{ByBytes, Fs, Inode, Kind, Number};
 use go_tar::GoEntry;
 pub use go_tar::GoError;
 pub use path::Unresolved;
 pub use rule::{EntryPlace, Notes, Rule};
-#[cfg(feature = "native")]
 pub(crate) use system::{Attributes, FileSystem, Sort};
 pub use view::View;
 

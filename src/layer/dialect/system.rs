@@ -53,7 +53,6 @@ pub(crate) trait FileSystem {
     /// Whether it has extended attributes, if that is known.
     fn has_xattrs(&self, node: &Self::Node) -> bool;
     /// How many names were looked up: the measure of work.
-    #[cfg(feature = "native")]
     fn lookups(&self) -> u64;
 
     /// mkdir(2).
@@ -125,7 +124,6 @@ impl FileSystem for Fs {
         !self.inode(node).xattrs.is_empty()
     }
 
-    #[cfg(feature = "native")]
     fn lookups(&self) -> u64 {
         self.lookups()
     }
