@@ -109,6 +109,10 @@ fn last_word(line: &[u8]) -> Unfinished {
                 }
                 match byte {
                     b'\'' | b'"' => word.quote = Some(byte),
+                    b'$' if line[position..].starts_with(b"$'") => {
+                        let left = dollar_quoted(&line[position + 2..], &mut word.text);
+                        position = line.len() - left - 1;
+                    }
                     byte => word.text.push(byte),
                 }
             }
@@ -122,17 +126,41 @@ fn last_word(line: &[u8]) -> Unfinished {
     word
 }
 
-/// A path as one would type it, in the quotes that were begun.
+/// What stands after `$'`, up to the quote; how many bytes follow it.
+fn dollar_quoted(mut rest: &[u8], text: &mut Vec<u8>) -> usize {
+    loop {
+        match rest {
+            [] => return 0,
+            [b'\'', after @ ..] => return after.len(),
+            [b'\\', ..] => {
+                let (bytes, after) = super::words::escape_sequence(rest, false);
+                text.extend(bytes);
+                rest = after;
+            }
+            [byte, after @ ..] => {
+                text.push(*byte);
+                rest = after;
+            }
+        }
+    }
+}
+
+/// A path as one would type it, in the quotes that were begun; bytes that no key types by their numbers.
 fn typed(path: &[u8], quote: Option<u8>, is_directory: bool) -> Vec<u8> {
     let mut text: Vec<u8> = quote.into_iter().collect();
-    for &byte in path {
-        match quote {
-            Some(b'\'') if byte == b'\'' => text.extend(b"'\\''"),
-            Some(b'"') if b"\"$`\\".contains(&byte) => text.extend([b'\\', byte]),
-            Some(_) => text.push(byte),
-            None if byte == b'\n' => text.extend(b"$'\\n'"),
-            None if b" \t\\'\"`$&|;<>()*?[]#~!{}".contains(&byte) => text.extend([b'\\', byte]),
-            None => text.push(byte),
+    for chunk in path.utf8_chunks() {
+        for &byte in chunk.valid().as_bytes() {
+            match quote {
+                _ if byte.is_ascii_control() => by_number(&mut text, quote, byte),
+                Some(b'\'') if byte == b'\'' => text.extend(b"'\\''"),
+                Some(b'"') if b"\"$`\\".contains(&byte) => text.extend([b'\\', byte]),
+                Some(_) => text.push(byte),
+                None if b" \t\\'\"`$&|;<>()*?[]#~!{}".contains(&byte) => text.extend([b'\\', byte]),
+                None => text.push(byte),
+            }
+        }
+        for &byte in chunk.invalid() {
+            by_number(&mut text, quote, byte);
         }
     }
     if is_directory {
@@ -142,6 +170,13 @@ fn typed(path: &[u8], quote: Option<u8>, is_directory: bool) -> Vec<u8> {
     text.extend(quote);
     text.push(b' ');
     text
+}
+
+/// A byte as `$'\xNN'`, between the quotes that are open.
+fn by_number(text: &mut Vec<u8>, quote: Option<u8>, byte: u8) {
+    text.extend(quote);
+    text.extend(format!("$'\\x{byte:02x}'").bytes());
+    text.extend(quote);
 }
 
 #[cfg(test)]
@@ -160,6 +195,7 @@ mod tests {
             ("/data/config.txt", empty()),
             ("/data/.hidden", empty()),
             ("/data/a b", empty()),
+            ("/data/l\\xe9s", empty()),
             ("/date", empty()),
         ] {
             tree.make(&TreePath::parse(path).unwrap(), node, metadata())
@@ -195,7 +231,14 @@ mod tests {
             ("ls; wh", 4, &["whoami "]),
             ("ls da", 3, &["data/", "date "]),
             ("cat /data/c", 4, &["/data/config.txt "]),
-            ("cat data/", 4, &["data/a\\ b ", "data/config.txt "]),
+            (
+                "cat data/",
+                4,
+                &["data/a\\ b ", "data/config.txt ", "data/l$'\\xe9's "],
+            ),
+            ("cat data/l$'\\xe9'", 4, &["data/l$'\\xe9's "]),
+            ("cat data/l$'\\x", 4, &[]),
+            ("cat 'data/l", 4, &["'data/l'$'\\xe9''s' "]),
             ("cat data/.", 4, &["data/.hidden "]),
             ("cat data/a\\ ", 4, &["data/a\\ b "]),
             ("cat 'data/a ", 4, &["'data/a b' "]),

@@ -130,6 +130,13 @@ impl Applier<'_> {
                 layer,
                 name,
             } => self.commit_container(*container, *layer, name),
+            Action::AddDifference {
+                image,
+                layer,
+                name,
+                before,
+                after,
+            } => self.add_difference(*image, *layer, name, *before, *after),
             Action::RemovePath { image, path } => self.remove_path(*image, path),
             Action::SquashLayers { bottom, top } => self.squash_layers(*bottom, *top),
             Action::SplitLayer {

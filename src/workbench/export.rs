@@ -12,6 +12,7 @@ use crate::tree::{Ino, Node, Tree, TreePath};
 
 use super::Workbench;
 use super::blobs::BlobState;
+use super::compare::Point;
 use super::error::WorkbenchError;
 use super::operation::{ArchiveId, ImageId, LayerId};
 use super::state::{ImageState, LayerState};
@@ -34,6 +35,8 @@ pub enum Export {
     File { layer: LayerId, path: String },
     /// A directory of one layer as a tar of its own.
     DirectoryTar { layer: LayerId, path: String },
+    /// The tar of the smallest layer that makes `after` of `before`.
+    DifferenceTar { before: Point, after: Point },
     /// The operations and their contents.
     Recipe,
 }
@@ -81,6 +84,10 @@ impl Workbench {
                         .collect()),
                     None => Err(self.not_there(*layer, path)),
                 }
+            }
+            Export::DifferenceTar { before, after } => {
+                let layer = self.difference_layer(*before, *after)?;
+                Ok(layer.chunks().map(|chunk| chunk.bytes).collect())
             }
             Export::Recipe => self.export_recipe(),
         }

@@ -7,6 +7,7 @@ use crate::image::{ConfigField, Platform};
 use crate::layer::Compression;
 use crate::tree::Time;
 
+use super::compare::Point;
 use super::effects::Effect;
 use super::export::Export;
 use super::operation::{
@@ -53,6 +54,18 @@ impl FromJson for ContentRef {
         };
         it.end()?;
         Ok(content)
+    }
+}
+
+impl FromJson for Point {
+    fn from_json(node: Node<'_>) -> Result<Self, ReadError> {
+        let mut it = Members::of(node)?;
+        let point = match node.get("container") {
+            Some(_) => fields!(it => Self::Step { container, step }),
+            None => fields!(it => Self::Layers { image, layers }),
+        };
+        it.end()?;
+        Ok(point)
     }
 }
 
@@ -129,6 +142,7 @@ from_tagged! { Action by "op", it {
     "call_in" => fields!(it => Self::CallIn { container, call }),
     "discard_container" => fields!(it => Self::DiscardContainer { container }),
     "commit_container" => fields!(it => Self::CommitContainer { container, layer, name }),
+    "add_difference" => fields!(it => Self::AddDifference { image, layer, name, before, after }),
     "group" => fields!(it => Self::Group { label, actions }),
 }}
 
@@ -160,6 +174,7 @@ from_tagged! { Query by "query", it {
     "entry_at" => fields!(it => Self::EntryAt { layer, offset }),
     "fields" => fields!(it => Self::Fields { layer, offset }),
     "changes" => fields!(it => Self::Changes { image }),
+    "compare" => fields!(it => Self::Compare { before, after, from, to }),
     "container" => fields!(it => Self::Container { container }),
     "step" => fields!(it => Self::Step { container, step }),
     "upper" => fields!(it => Self::Upper { container }),
@@ -174,6 +189,7 @@ from_tagged! { Export by "export", it {
     "layer_blob" => fields!(it => Self::LayerBlob { layer }),
     "file" => fields!(it => Self::File { layer, path }),
     "directory_tar" => fields!(it => Self::DirectoryTar { layer, path }),
+    "difference_tar" => fields!(it => Self::DifferenceTar { before, after }),
     "recipe" => Self::Recipe,
 }}
 
@@ -230,6 +246,7 @@ pub(super) mod tests {
         {"op":"call_in","container":9,"call":"unlink /a"}
         {"op":"discard_container","container":9}
         {"op":"commit_container","container":9,"layer":10,"name":"n"}
+        {"op":"add_difference","image":1,"layer":10,"name":"n","before":{"image":1,"layers":2},"after":{"container":9,"step":3}}
         {"op":"group","label":"g","actions":[{"op":"remove_layer","layer":1}]}
     "#;
 

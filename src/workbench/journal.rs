@@ -126,6 +126,7 @@ fn label(action: &Action) -> String {
         Action::CallIn { call, .. } => call.clone(),
         Action::DiscardContainer { .. } => "throw a container away".to_owned(),
         Action::CommitContainer { name, .. } => format!("commit as layer {name}"),
+        Action::AddDifference { name, .. } => format!("the difference as layer {name}"),
         Action::Group { label, .. } => label.clone(),
     }
 }

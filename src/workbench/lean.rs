@@ -35,7 +35,8 @@ mod tests {
 
     #[test]
     fn of_all_actions_these_are_refused_and_change_nothing() {
-        const REFUSED: [&str; 8] = [
+        const REFUSED: [&str; 9] = [
+            "add_difference",
             "add_layer_tar",
             "call_in",
             "close_archive",
@@ -85,6 +86,10 @@ mod tests {
             (true, r#"{"query":"entry_of","layer":1,"path":"/hello.txt"}"#),
             (true, r#"{"query":"entry_at","layer":1,"offset":0}"#),
             (true, r#"{"query":"fields","layer":1,"offset":0}"#),
+            (
+                true,
+                r#"{"query":"compare","before":{"image":1,"layers":1},"after":{"image":1,"layers":2},"from":0,"to":9}"#,
+            ),
             (true, r#"{"query":"container","container":1}"#),
             (true, r#"{"query":"step","container":1,"step":0}"#),
             (true, r#"{"query":"upper","container":1}"#),

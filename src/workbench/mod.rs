@@ -6,6 +6,9 @@ mod apply;
 mod blobs;
 mod checking;
 mod column;
+mod compare;
+#[cfg(test)]
+mod compare_tests;
 mod container;
 #[cfg(test)]
 mod container_tests;
@@ -65,6 +68,7 @@ use lean::whole;
 
 pub use blobs::{BlobState, Blobs};
 pub use checking::{CheckFinding, CheckView, RuntimeReads};
+pub use compare::Point;
 pub use container::{ContainerState, ContainerStep, Done};
 pub use error::WorkbenchError;
 pub use export::{Export, Exported};
@@ -96,6 +100,7 @@ pub struct Workbench {
     rebuilt: RefCell<RebuiltCache>,
     shown_steps: BTreeMap<ImageId, usize>,
     sheeted: Option<container_view::Sheeted>,
+    compared: Option<compare::Compared>,
     revision: u64,
 }
 
@@ -129,6 +134,7 @@ impl Workbench {
             rebuilt: RefCell::default(),
             shown_steps: BTreeMap::new(),
             sheeted: None,
+            compared: None,
             revision: 0,
         }
     }

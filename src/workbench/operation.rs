@@ -12,6 +12,8 @@ use crate::image::config::ConfigField;
 use crate::layer::Compression;
 use crate::tree::Time;
 
+use super::compare::Point;
+
 /// A change, when it was made and by whom. The core has no clock and no user: it is told.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Operation {
@@ -310,6 +312,14 @@ pub enum Action {
         container: ImageId,
         layer: LayerId,
         name: String,
+    },
+    /// Puts the smallest layer that makes `after` of `before` on top of an image.
+    AddDifference {
+        image: ImageId,
+        layer: LayerId,
+        name: String,
+        before: Point,
+        after: Point,
     },
     /// Several actions as one.
     Group { label: String, actions: Vec<Action> },

@@ -11,6 +11,7 @@ use super::Workbench;
 use super::blobs::BlobState;
 use super::checking::CheckView;
 use super::column::{Column, column};
+use super::compare::{Comparison, Point};
 use super::container_view::{CompletionView, ContainerDetail, StepView, UpperRow};
 use super::error::WorkbenchError;
 use super::opened::is_reused;
@@ -96,6 +97,12 @@ pub enum Query {
     Changes {
         image: ImageId,
     },
+    Compare {
+        before: Point,
+        after: Point,
+        from: usize,
+        to: usize,
+    },
     Container {
         container: ImageId,
     },
@@ -143,6 +150,7 @@ pub enum Answer {
     Entry(Option<usize>),
     Fields(Vec<BlockField>),
     Changes(Vec<Change>),
+    Compare(Comparison),
     Container(ContainerDetail),
     Step(Option<StepView>),
     Upper(Vec<UpperRow>),
@@ -192,6 +200,12 @@ impl Workbench {
             Query::EntryAt { layer, offset } => Answer::Entry(self.entry_at(*layer, *offset)?),
             Query::Fields { layer, offset } => Answer::Fields(self.fields(*layer, *offset)?),
             Query::Changes { image } => Answer::Changes(self.changes(*image)?),
+            Query::Compare {
+                before,
+                after,
+                from,
+                to,
+            } => Answer::Compare(self.compare(*before, *after, *from, *to)?),
             Query::Container { container } => Answer::Container(self.container_detail(*container)?),
             Query::Step { container, step } => Answer::Step(self.step_view(*container, *step)?),
             Query::Upper { container } => Answer::Upper(self.upper_rows(*container)?),

@@ -43,6 +43,8 @@ test('what is written fills the upper sheet, and the trace says why', async ({ p
   await start(page);
   await expect(page).toHaveURL(/#container\?image=1&container=2/);
   await expect(page.getByRole('link', { name: /container 1/ })).toContainText('nothing written');
+  // Who starts a container means to type.
+  await expect(prompt(page)).toBeFocused();
 
   await run(page, 'cat /hello.txt');
   await expect(step(page, 1)).toContainText('hello from delta');
@@ -50,7 +52,7 @@ test('what is written fills the upper sheet, and the trace says why', async ({ p
 
   await run(page, 'echo more >> /hello.txt');
   const copied = step(page, 2).locator('[data-rule="copy_up.file"]');
-  await expect(copied).toContainText('/hello.txt: 17 bytes and all attributes are copied from layer 2');
+  await expect(copied).toContainText('/hello.txt: 17 bytes and all attributes are copied from layer B');
   await expect(copied.getByRole('link')).toHaveAttribute('href', /^https:\/\/docs\.kernel\.org\//);
   await expect(onSheet(page, '/hello.txt')).toContainText('copied up in this step');
 

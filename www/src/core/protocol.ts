@@ -131,8 +131,13 @@ export type Action =
   | { op: 'discard_container'; container: ImageId }
   /** What was written in it becomes a new layer on top of its image. */
   | { op: 'commit_container'; container: ImageId; layer: LayerId; name: string }
+  /** Puts the smallest layer that makes `after` of `before` on top of an image. */
+  | { op: 'add_difference'; image: ImageId; layer: LayerId; name: string; before: Point; after: Point }
   /** Several actions, one step of undo; if one fails, none is done. */
   | { op: 'group'; label: string; actions: Action[] };
+
+/** A file system at one point of its making: the lowest layers of an image, or a container after some of its steps. */
+export type Point = { image: ImageId; layers: number } | { container: ImageId; step: number };
 
 // ---------------------------------------------------------------- answers
 
@@ -531,6 +536,42 @@ export interface Change {
   state: 'reused' | 'changed' | 'new' | 'gone' | 'unknown';
 }
 
+/** What differs between two points, directories before what is in them. */
+export interface Comparison {
+  total: number;
+  /** There are more than are listed (100,000). */
+  more: boolean;
+  added: number;
+  removed: number;
+  changed: number;
+  from: number;
+  rows: ComparedPath[];
+}
+
+export interface ComparedPath {
+  path: Path;
+  /** Which of content, mode, owner, time, xattrs, target, device, kind; `links`: it shares its inode with other names
+   *  than before; `content_unread` when large contents of one size were not compared to their end. */
+  changed: string[];
+  /** It is gone only because the directory is gone that it was in. */
+  within: boolean;
+  before: ShownPath | null; // null: only after, it was added
+  after: ShownPath | null; // null: only before, it was removed
+}
+
+export interface ShownPath {
+  layer: LayerId;
+  kind: Kind;
+  size: number;
+  mode: number;
+  uid: number;
+  gid: number;
+  mtime: Time;
+  target: ByteText | null;
+  device: [number, number] | null;
+  xattrs: [ByteText, ByteText][];
+}
+
 /** A container: a writable mount on the layers that an image had when it was started. */
 export interface ContainerView {
   id: ImageId;
@@ -636,6 +677,8 @@ export type Query =
   /** The header fields of the entry that begins at this byte. */
   | { query: 'fields'; layer: LayerId; offset: number }
   | { query: 'changes'; image: ImageId }
+  /** In what `after` differs from `before`, rows `from` up to `to`. */
+  | { query: 'compare'; before: Point; after: Point; from: number; to: number }
   | { query: 'container'; container: ImageId }
   /** The step of that number, from 0 on; null if there is none. */
   | { query: 'step'; container: ImageId; step: number }
@@ -662,6 +705,7 @@ export interface Answers {
   entry_at: number | null;
   fields: BlockField[];
   changes: Change[];
+  compare: Comparison;
   container: ContainerDetail;
   step: StepView | null;
   upper: UpperRow[];
@@ -678,6 +722,8 @@ export type Export =
   | { export: 'layer_blob'; layer: LayerId } // as stored: what the digest names
   | { export: 'file'; layer: LayerId; path: Path }
   | { export: 'directory_tar'; layer: LayerId; path: Path }
+  /** The tar of the smallest layer that makes `after` of `before`. */
+  | { export: 'difference_tar'; before: Point; after: Point }
   | { export: 'recipe' };
 
 /**

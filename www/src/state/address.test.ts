@@ -15,6 +15,10 @@ describe('addresses', () => {
     ],
     [{ view: 'documents', document: 'index', path: null }, '#documents?doc=index'],
     [{ view: 'bytes', layer: 2, offset: 1536, field: 1636, path: null }, '#bytes?layer=2&at=1536&field=1636'],
+    [
+      { view: 'compare', before: { image: 1, layers: 0 }, after: { container: 2, step: 13 }, path: null },
+      '#compare?before=1.0&after=c2.13',
+    ],
     [{ view: 'check', finding: 0, page: 'layers', path: null }, '#check?finding=0&page=layers'],
   ])('%j is %s', (to, hash) => {
     const place = there(to);

@@ -3,7 +3,7 @@
  * that Back works and a place can be linked to. Ids are those of the session: in another one they lead to what
  * there is.
  */
-import type { DocumentName } from '../core/protocol';
+import type { DocumentName, Point } from '../core/protocol';
 import { formatHash, natural, oneOf, parseHash, text, type Codec } from '../lib/hash-params';
 
 export const VIEWS = [
@@ -16,6 +16,7 @@ export const VIEWS = [
   'bytes',
   'check',
   'changes',
+  'compare',
 ] as const;
 export type View = (typeof VIEWS)[number];
 /** On a phone the parts are pages. */
@@ -46,6 +47,9 @@ export interface Place {
   /** Of the stack: how it is looked at, and what its paths are searched for. */
   look: Look | null;
   find: string | null;
+  /** The two points that are compared; null: what the image in hand suggests. */
+  before: Point | null;
+  after: Point | null;
   /** Of an image that was made here. */
   document: DocumentName;
   /** A node of the archive's graph, a place in its document, and how it is shown. */
@@ -71,6 +75,8 @@ export const HOME: Place = {
   path: '/hello.txt',
   look: null,
   find: null,
+  before: null,
+  after: null,
   document: 'config',
   node: null,
   pointer: null,
@@ -79,6 +85,19 @@ export const HOME: Place = {
   offset: null,
   field: null,
   finding: null,
+};
+
+/** `1.2`: two layers of image 1. `c3.4`: container 3 after four steps. */
+const point: Codec<Point | null> = {
+  format: (value) =>
+    value && ('image' in value ? `${value.image}.${value.layers}` : `c${value.container}.${value.step}`),
+  parse: (value) => {
+    const [, container, id, count] = /^(c?)(\d{1,9})\.(\d{1,9})$/.exec(value ?? '') ?? [];
+    if (id === undefined) return null;
+    return container
+      ? { container: Number(id), step: Number(count) }
+      : { image: Number(id), layers: Number(count) };
+  },
 };
 
 /** A key of the place, its name in the address, how it is written, and the views that it belongs to. */
@@ -92,6 +111,8 @@ const PARAMS: Param[] = [
   ['container', 'container', natural, ['container']],
   ['look', 'look', oneOf<Look | null>([...LOOKS], null), ['stack', 'container']],
   ['find', 'find', text, ['stack', 'container']],
+  ['before', 'before', point, ['compare']],
+  ['after', 'after', point, ['compare']],
   ['document', 'doc', oneOf(DOCUMENTS, 'config'), ['documents']],
   ['node', 'node', natural, ['documents']],
   ['pointer', 'pointer', text, ['documents']],

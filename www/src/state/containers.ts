@@ -1,6 +1,7 @@
 /** Containers: started, committed, thrown away. */
 import type { ContainerView, CoreError } from '../core/protocol';
 import { attempt } from './actions';
+import { inContainer } from './in-container.svelte';
 import { notices } from './notices.svelte';
 import { selection } from './selection.svelte';
 import { session } from './session.svelte';
@@ -24,8 +25,9 @@ export async function startContainer(options = ''): Promise<void> {
   if (image === undefined) return;
   const container = session.ids.image();
   const layer = session.ids.layer();
-  if (await attempt({ op: 'start_container', container, image, layer, options }))
-    selection.go({ view: 'container', page: 'stage', image, container, path: selection.path });
+  if (!(await attempt({ op: 'start_container', container, image, layer, options }))) return;
+  inContainer.started = container;
+  selection.go({ view: 'container', page: 'stage', image, container, path: selection.path });
 }
 
 /** By how many of the image's containers this one is called. */

@@ -1,5 +1,5 @@
 /** The container in hand as it is told: its steps, what each did, and which of them is looked at. */
-import type { ContainerDetail, StepView } from '../core/protocol';
+import type { ContainerDetail, ImageId, StepView } from '../core/protocol';
 import { session } from './session.svelte';
 
 /** So many of the newest steps are told at once. */
@@ -11,6 +11,8 @@ class InContainer {
   detail = $state.raw<ContainerDetail | null>(null);
   /** What the steps did, by their numbers; those that were not asked for are missing. */
   steps = $state.raw<ReadonlyMap<number, StepView>>(new Map());
+  /** The container that was just started: its prompt is for the keyboard. */
+  started: ImageId | null = null;
   /** The first of the steps that are told. */
   from = $state(0);
   #of: number | null = null;

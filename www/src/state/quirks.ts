@@ -1,5 +1,5 @@
 /** The gallery: images and containers that show how overlayfs is not what one expects, made with one click. */
-import type { Action, ImageId, LayerId, NewEntry } from '../core/protocol';
+import type { Action, ContainerView, LayerId, NewEntry } from '../core/protocol';
 import { attempt } from './actions';
 import { selection } from './selection.svelte';
 import { session } from './session.svelte';
@@ -140,11 +140,10 @@ export const QUIRKS: readonly Quirk[] = [
   },
 ];
 
-/** Which quirk a container shows; of this session of the page. */
-const shown = new Map<ImageId, Quirk>();
-
-export function quirkOf(container: ImageId): Quirk | null {
-  return shown.get(container) ?? null;
+/** Which quirk a container shows: its image's name says it, in a recipe that is opened later too. */
+export function quirkOf({ image }: ContainerView): Quirk | null {
+  const name = session.images.find(({ id }) => id === image)?.reference.familiar;
+  return QUIRKS.find(({ id }) => name === `quirk-${id}:latest`) ?? null;
 }
 
 /** A file of nothing but zeros, as a source: no such bytes are held anywhere. */
@@ -186,7 +185,6 @@ export async function showQuirk(id: string): Promise<void> {
     else actions.push({ op: 'call_in', container, call: step.call });
   }
   if (!(await attempt({ op: 'group', label: `the quirk “${quirk.title}”`, actions }))) return;
-  shown.set(container, quirk);
   selection.go({ view: 'container', page: 'stage', image, container, path: quirk.path, look: null });
   await session.showStep(1);
 }

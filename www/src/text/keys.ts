@@ -1,6 +1,6 @@
 /** What the keys do, for the sheet of keys. */
 export const KEYS = [
-  { keys: ['1', '2', '…', '9'], what: 'the views, from Stack to Changes' },
+  { keys: ['1', '2', '…', '9', '0'], what: 'the views, from Stack to Compare' },
   { keys: ['[', ']'], what: 'the layer below, the layer above' },
   { keys: ['↑', '↓', '←', '→'], what: 'through paths; fold and unfold, or from sheet to sheet' },
   { keys: ['Home', 'End', 'PgUp', 'PgDn'], what: 'to the ends, by pages' },

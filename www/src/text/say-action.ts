@@ -73,6 +73,8 @@ export function sayAction(action: Action): string {
       return 'A container thrown away.';
     case 'commit_container':
       return `What the container wrote is layer ${action.name}.`;
+    case 'add_difference':
+      return `The difference is layer ${action.name}.`;
     case 'group':
       return `${action.label.slice(0, 1).toUpperCase()}${action.label.slice(1)}.`;
   }

@@ -22,9 +22,14 @@ export function addressOf(source: string): string | null {
   return page ? `https://man7.org/linux/man-pages/man${page[2]}/${page[1]}.${page[2]}.html` : null;
 }
 
-/** A sentence around the path that it is about. */
-export function around({ sentence, path }: TraceEvent): [string, string, string] {
+/** A sentence around the path that it is about. The layer, which the core counts, by its letter as on its sheet. */
+export function around(
+  { sentence, path }: TraceEvent,
+  position: number,
+  letter: string,
+): [string, string, string] {
   const at = path === '' ? -1 : sentence.indexOf(path);
-  if (at < 0) return [sentence, '', ''];
-  return [sentence.slice(0, at), path, sentence.slice(at + path.length)];
+  const named = (text: string) => text.replace(new RegExp(`\\blayer ${position + 1}\\b`), `layer ${letter}`);
+  if (at < 0) return [named(sentence), '', ''];
+  return [named(sentence.slice(0, at)), path, named(sentence.slice(at + path.length))];
 }

@@ -22,6 +22,7 @@ export const parts = {
   history: later(() => import('./history/HistoryView.svelte')),
   bytes: later(() => import('./bytes/BytesView.svelte')),
   check: later(() => import('./check/CheckView.svelte')),
+  compare: later(() => import('./compare/CompareView.svelte')),
   changes: later(() => import('./changes/ChangesView.svelte')),
   hex: later(() => import('./inspector/HexView.svelte')),
   modeBoxes: later(() => import('./inspector/ModeBoxes.svelte')),

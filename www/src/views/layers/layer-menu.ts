@@ -26,6 +26,11 @@ export function layerMenu(layer: LayerView, position: number): MenuItem[] {
     },
     { label: 'Move down', run: () => void moveLayer(id, position - 1), disabled: position === 0 },
     { label: 'Duplicate', run: () => void duplicateLayer(id), disabled: !editable },
+    {
+      label: 'Compare with what is below',
+      says: 'Path by path, what this layer makes of the view that it stands on.',
+      run: () => compareLayer(position),
+    },
     'line',
     {
       label: below ? `Squash into ${letter(position - 1)} ${visible(below.name)}` : 'Squash',
@@ -69,6 +74,12 @@ export function layerMenu(layer: LayerView, position: number): MenuItem[] {
       run: () => void attempt({ op: 'remove_layer', layer: id }),
     },
   ];
+}
+
+function compareLayer(position: number): void {
+  const image = session.image!.id;
+  const at = (layers: number) => ({ image, layers });
+  selection.go({ view: 'compare', page: 'stage', before: at(position), after: at(position + 1) });
 }
 
 async function squash(bottom: LayerView, top: LayerView): Promise<void> {

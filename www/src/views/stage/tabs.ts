@@ -1,4 +1,4 @@
-/** The views of the stage, in the order of their tabs and of the keys 1 to 9. */
+/** The views of the stage, in the order of their tabs and of the keys 1 to 9 and 0. */
 import type { View } from '../../state/address';
 
 export const TABS: readonly { view: View; name: string }[] = [
@@ -11,4 +11,5 @@ export const TABS: readonly { view: View; name: string }[] = [
   { view: 'bytes', name: 'Bytes' },
   { view: 'check', name: 'Check' },
   { view: 'changes', name: 'Changes' },
+  { view: 'compare', name: 'Compare' },
 ];
