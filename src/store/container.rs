@@ -1,7 +1,7 @@
 //! Containers: what is to be run, with what snapshot; and their tasks, what runs of them.
 
 use super::event::{Event, Kind, Rule};
-use super::{Client, Labels, Result, SNAPSHOTTER, StoreError, check_identifier, check_labels};
+use super::{Client, Labels, Result, SNAPSHOTTER, StoreError, check_identifier, check_labels, set_labels};
 use crate::content::Content;
 use crate::tree::Time;
 
@@ -116,6 +116,24 @@ impl Client<'_> {
         self.store.is_dirty = true;
         let event = Event::new(Rule::ContainerRemoved, Kind::Container, id);
         self.tell(event.text(container.snapshot));
+        Ok(())
+    }
+
+    /// Sets labels of a container; an empty value takes one off.
+    pub fn label_container(&mut self, id: &str, set: &[(String, String)]) -> Result<()> {
+        let now = self.now;
+        let mut labels = self.container(id)?.labels;
+        set_labels(&mut labels, set)?;
+        let container = self.container_mut(id)?;
+        container.labels = labels;
+        container.updated = now;
+        for (label, value) in set {
+            let rule = match value.is_empty() {
+                true => Rule::LabelRemoved,
+                false => Rule::LabelSet,
+            };
+            self.tell(Event::new(rule, Kind::Container, id).text(label).other(value));
+        }
         Ok(())
     }
 

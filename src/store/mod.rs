@@ -8,6 +8,7 @@
 mod container;
 mod content;
 mod directory;
+pub mod ctr;
 mod disk;
 mod document;
 mod error;
