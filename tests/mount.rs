@@ -13,6 +13,8 @@ mod end;
 mod image;
 #[path = "mount/overlay.rs"]
 mod overlay;
+#[path = "mount/prune.rs"]
+mod prune;
 #[path = "dialects/runtimes.rs"]
 mod runtimes;
 #[path = "mount/stage.rs"]

@@ -7,9 +7,9 @@ use std::process::{Command, ExitStatus};
 
 use clap::{Args, ValueEnum};
 use handroll::native::{
-    LayerBlob, LeftOut, MAX_LOWERS, MountApi, Mounted, OverlayMount, OverlayOptions, Place, Powers,
-    RedirectDir, Session, UnpackedLayer, Unpacking, Upper, enter_user_namespace, may_mount, run_to_end,
-    unmount_at, unshare_mounts, user_namespace,
+    LayerBlob, LeftOut, MAX_LOWERS, MountApi, Mounted, OverlayMount, OverlayOptions, Place, Powers, Pruned,
+    RedirectDir, Session, UnpackedLayer, Unpacking, Upper, enter_user_namespace, kinds, may_mount, prune,
+    run_to_end, unmount_at, unshare_mounts, user_namespace,
 };
 use handroll::workbench::ImageState;
 
@@ -68,8 +68,11 @@ pub struct PlaceArgs {
 #[derive(Args, Debug)]
 pub struct UmountArgs {
     /// Where
-    #[arg(value_name = "DIR")]
-    pub target: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "prune")]
+    pub target: Option<PathBuf>,
+    /// Remove the unpacked layers that no mount needs, after unmounting if a DIR is given
+    #[arg(long)]
+    pub prune: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
 }
@@ -152,6 +155,7 @@ pub fn run(arguments: &MountArgs) -> Result<Verdict, Failure> {
     let blobs = blobs(&image)?;
     let (kind, powers) = enter(arguments, is_able)?;
     let place = Place::open(&base, &kind, powers).map_err(Failure::work)?;
+    let users = place.users().map_err(Failure::work)?;
     let stack = unpack(&place, &blobs)?;
     tell_left_out(&stack);
     let (mounted, own) = mount(arguments, &place, &stack, powers)?;
@@ -164,7 +168,10 @@ pub fn run(arguments: &MountArgs) -> Result<Verdict, Failure> {
             }
             Ok(Verdict::Fine)
         }
-        false => run_command(&arguments.command, mounted, own.map(|(session, _)| session)),
+        false => {
+            users.share().map_err(Failure::work)?;
+            run_command(&arguments.command, mounted, own.map(|(session, _)| session))
+        }
     }
 }
 
@@ -299,11 +306,7 @@ fn mount(
 
 fn announce(mounted: &Mounted, own: Option<&(Session, Upper)>, arguments: &MountArgs, layers: usize) {
     let target = mounted.target().display();
-    let layers = match layers {
-        1 => "1 layer".to_owned(),
-        layers => format!("{layers} layers"),
-    };
-    println!("{target}: {layers} mounted");
+    println!("{target}: {} mounted", layer_count(layers));
     match (own, &arguments.upper) {
         (None, _) => println!("read-only"),
         (Some((_, upper)), Some(_)) => println!("writes go to {}", upper.upper.display()),
@@ -346,7 +349,17 @@ fn code_of(status: ExitStatus) -> u8 {
 /// Runs `handroll umount`.
 pub fn run_umount(arguments: &UmountArgs) -> Result<Verdict, Failure> {
     let base = arguments.place.base()?;
-    let unmounted = unmount_at(&base, &arguments.target).map_err(Failure::work)?;
+    if let Some(target) = &arguments.target {
+        umount(&base, target)?;
+    }
+    match arguments.prune {
+        true => prune_place(&base),
+        false => Ok(Verdict::Fine),
+    }
+}
+
+fn umount(base: &Path, target: &Path) -> Result<(), Failure> {
+    let unmounted = unmount_at(base, target).map_err(Failure::work)?;
     let target = unmounted.target.display();
     match unmounted.was_mounted {
         true => println!("{target}: unmounted"),
@@ -357,5 +370,49 @@ pub fn run_umount(arguments: &UmountArgs) -> Result<Verdict, Failure> {
         (None, true) => println!("its private upper directory is removed"),
         (None, false) => {}
     }
+    Ok(())
+}
+
+/// Removes the layers that nothing needs: root's all, those of others as they were unpacked, in their namespace.
+fn prune_place(base: &Path) -> Result<Verdict, Failure> {
+    if !base.is_dir() {
+        println!("no layers are unpacked");
+        return Ok(Verdict::Fine);
+    }
+    let kinds = match may_mount() {
+        true => kinds(base).map_err(Failure::work)?,
+        false => {
+            let own = enter_user_namespace().map_err(Failure::work)?.name;
+            let mut kinds = kinds(base).map_err(Failure::work)?;
+            kinds.retain(|kind| *kind == own);
+            kinds
+        }
+    };
+    let (mut all_removed, mut all_kept) = (0, 0);
+    for kind in kinds {
+        match prune(base, &kind).map_err(Failure::work)? {
+            Pruned::Done { removed, kept } => {
+                all_removed += removed;
+                all_kept += kept;
+            }
+            Pruned::InUse => {
+                println!(
+                    "{kind}: nothing is removed: a command runs in a mount of its own, or one is being made"
+                );
+            }
+            Pruned::Unknown(target) => println!(
+                "{kind}: nothing is removed: what is mounted at {} does not say with which layers",
+                target.display()
+            ),
+        }
+    }
+    println!("removed {}, {all_kept} in use", layer_count(all_removed));
     Ok(Verdict::Fine)
+}
+
+fn layer_count(count: usize) -> String {
+    match count {
+        1 => "1 layer".to_owned(),
+        count => format!("{count} layers"),
+    }
 }

@@ -14,6 +14,7 @@ mod namespace;
 mod note;
 mod overlay_mount;
 mod place;
+mod prune;
 mod remove;
 mod root;
 mod scratch;
@@ -38,6 +39,7 @@ pub use overlay_mount::{
     Detached, LayerDirectory, MAX_LOWERS, MountApi, Mounted, OverlayMount, OverlayOptions, RedirectDir,
 };
 pub use place::{LayerBlob, Place, PlaceError, UnpackedLayer, Unpacking};
+pub use prune::{Pruned, Users, kinds, prune};
 pub use scratch::TemporaryFiles;
 pub use session::{Session, UnmountError, Unmounted, Upper, unmount_at};
 

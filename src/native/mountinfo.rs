@@ -18,7 +18,12 @@ pub(super) struct MountLine {
 
 /// All mounts, what was mounted first first.
 pub(super) fn read() -> io::Result<Vec<MountLine>> {
-    let text = std::fs::read("/proc/thread-self/mountinfo")?;
+    read_of(Path::new("/proc/thread-self/mountinfo"))
+}
+
+/// Those of a process, in its file.
+pub(super) fn read_of(file: &Path) -> io::Result<Vec<MountLine>> {
+    let text = std::fs::read(file)?;
     Ok(text.split(|&byte| byte == b'\n').filter_map(parse).collect())
 }
 
@@ -66,6 +71,20 @@ fn without_escapes(path: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The parts of a list with `:` between them, but for those after a `\`.
+fn colon_separated(list: &[u8]) -> Vec<Vec<u8>> {
+    let mut parts = vec![Vec::new()];
+    let mut is_escaped = false;
+    for &byte in list {
+        match byte {
+            b':' if !is_escaped => parts.push(Vec::new()),
+            _ => parts.last_mut().expect("there is one").push(byte),
+        }
+        is_escaped = byte == b'\\' && !is_escaped;
+    }
+    parts
+}
+
 fn octal(digits: &[u8]) -> Option<u8> {
     let digits = digits.get(..3)?;
     let text = std::str::from_utf8(digits).ok()?;
@@ -95,6 +114,28 @@ impl MountLine {
         self.kind == b"overlay" && upper.is_some_and(|path| path.starts_with(b"/proc/self/fd/"))
     }
 
+    /// The lower directories of an overlay. Where the kernel shows them in one string it shows it as it was given,
+    /// with escapes that a path can have as well: then a path is told both ways.
+    pub fn lowers(&self) -> Vec<PathBuf> {
+        if self.kind != b"overlay" {
+            return Vec::new();
+        }
+        let mut lowers = Vec::new();
+        for (name, value) in &self.options {
+            let parts = match &name[..] {
+                b"lowerdir+" => vec![value.clone()],
+                b"lowerdir" => colon_separated(value),
+                _ => continue,
+            };
+            for part in parts {
+                lowers.extend(
+                    [without_escapes(&part), part].map(|path| PathBuf::from(OsString::from_vec(path))),
+                );
+            }
+        }
+        lowers
+    }
+
     /// Whether it is an overlay whose topmost lower directory lies in `place`.
     pub fn is_of(&self, place: &Path) -> bool {
         let lower = self.value(b"lowerdir+").or_else(|| self.value(b"lowerdir"));
@@ -117,6 +158,12 @@ mod tests {
         assert!(line.is_of(Path::new("/p")) && !line.is_of(Path::new("/q")));
         assert_eq!(line.value(b"lowerdir+").unwrap(), b"/p/l,1");
         assert_eq!(parse(b"36 35"), None);
+        let paths: Vec<PathBuf> = ["/p/l,1", "/p/l,1", "/q", "/q"].map(PathBuf::from).into();
+        assert_eq!(line.lowers(), paths);
+        let listed = br"36 35 0:42 / /a rw - overlay overlay rw,lowerdir=/a\134:b:/c";
+        let listed = parse(listed).unwrap().lowers();
+        assert_eq!(listed.len(), 4);
+        assert!(listed.contains(&PathBuf::from("/a:b")) && listed.contains(&PathBuf::from("/c")));
         assert_eq!(unescape(br"\04\999\"), br"\04\999\");
         assert_eq!(without_escapes(br"/a\\b\,c\"), br"/a\b,c");
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! PLACE/KIND/lock          held while something is unpacked
+//!            users         held together by those who use layers: see `prune`
 //!            layers/CHAIN/fs      a layer, complete
 //!                         lost    what a user namespace could not keep of it
 //!            work/            what is being unpacked: whatever lies here without the lock held is swept

@@ -59,13 +59,19 @@ impl Home {
     }
 
     fn mount(&self, image: &Path) -> Command {
+        let mut run = self.run("mount");
+        run.arg(image).arg(&self.target);
+        run
+    }
+
+    fn run(&self, command: &str) -> Command {
         let mut run = Command::new("setpriv");
         run.args([
             format!("--reuid={UID}"),
             format!("--regid={UID}"),
             "--clear-groups".to_owned(),
         ]);
-        run.arg(&self.program).arg("mount").arg(image).arg(&self.target);
+        run.arg(&self.program).arg(command);
         run.env_remove("HANDROLL_PLACE")
             .env_remove("XDG_DATA_HOME")
             .env("HOME", self.path("home"))
@@ -177,6 +183,9 @@ fn with_subordinate_ids_everything_but_devices_is_kept() {
         error,
         "handroll: devices that could not be kept: /dev/null, /dev/zero\n"
     );
+    // Layers belong to other ids outside, so they are removed where they were made.
+    let pruned = home.run("umount").arg("--prune").output().unwrap();
+    assert_eq!(printed(&pruned).0, "removed 3 layers, 0 in use\n");
 }
 
 #[test]
