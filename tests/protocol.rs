@@ -143,6 +143,21 @@ fn answers_have_the_fields_that_the_protocol_promises() {
     let detail = ask(&mut workbench, r#"{"query":"container","container":9}"#);
     let step = ask(&mut workbench, r#"{"query":"step","container":9,"step":0}"#);
     let upper = ask(&mut workbench, r#"{"query":"upper","container":9}"#);
+    for text in [
+        r#"{"op":"import_image","image":1,"unpack":true}"#,
+        r#"{"op":"run_container","name":"docker.io/library/handroll:latest","id":"demo","container":19,"layer":19}"#,
+    ] {
+        workbench.apply(action(text)).unwrap();
+    }
+    let glance = ask(&mut workbench, r#"{"query":"overview"}"#)["machine"].clone();
+    workbench.show_event(1);
+    let leases = ask(&mut workbench, r#"{"query":"machine"}"#)["leases"].clone();
+    workbench.show_event(usize::MAX);
+    let machine = ask(&mut workbench, r#"{"query":"machine"}"#);
+    let events = ask(&mut workbench, r#"{"query":"events","from":0,"to":9}"#);
+    let runtime = ask(&mut workbench, r#"{"query":"runtime_steps","id":"demo"}"#);
+    let sharing = ask(&mut workbench, r#"{"query":"sharing"}"#);
+    let garbage = ask(&mut workbench, r#"{"query":"garbage"}"#);
     let with_events = step["calls"].as_array().unwrap().iter();
     let traced = with_events.clone().find(|call| call["events"][0].is_object());
     for (interface, value) in [
@@ -168,6 +183,17 @@ fn answers_have_the_fields_that_the_protocol_promises() {
             &traced.expect("something was copied up")["events"][0],
         ),
         ("UpperRow", &upper[0]),
+        ("MachineGlance", &glance),
+        ("MachineView", &machine),
+        ("BlobRow", &machine["content"][0]),
+        ("ImageRow", &machine["images"][0]),
+        ("SnapshotRow", &machine["snapshots"][0]),
+        ("ContainerRow", &machine["containers"][0]),
+        ("LeaseRow", &leases[0]),
+        ("MachineEvent", &events[0]),
+        ("RuntimeStep", &runtime[0]),
+        ("Sharing", &sharing),
+        ("GarbageRow", &garbage[0]),
     ] {
         assert_eq!(keys(value), fields(interface), "{interface}");
     }

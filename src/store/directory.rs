@@ -18,6 +18,8 @@ use crate::tree::{Device, Directory, Ino, Metadata, NAME_MAX, Name, Node, Time, 
 const PATH_MAX: usize = 4096;
 const MAX_LINKS: u32 = 40;
 const SETGID: u16 = 0o2000;
+/// What makes a directory opaque for overlayfs, with the value `y`.
+const OPAQUE: &[u8] = b"trusted.overlay.opaque";
 
 /// A directory that a layer is applied to, or one below it.
 pub(super) struct Unpacking {
@@ -296,7 +298,7 @@ impl FileSystem for Unpacking {
     }
 
     fn mark_opaque(&mut self, node: &u64) -> Result<(), Errno> {
-        self.set_xattr(node, b"trusted.overlay.opaque", b"y")
+        self.set_xattr(node, OPAQUE, b"y")
     }
 
     fn restate(&mut self, _: &u64) {}
@@ -331,20 +333,13 @@ pub(super) fn usage(upper: &Upper) -> Usage {
     usage
 }
 
-/// The directory as the tree of a lower layer: marks stay what they are, devices 0:0 and attributes. Names that begin
-/// with `.wh.`, which no layer can mean, and sockets are not in it.
+/// The directory as the tree of a lower layer: devices 0:0 are its whiteouts, and what is marked opaque is opaque. Names
+/// that begin with `.wh.`, which no layer can mean, and sockets are not in it.
 pub(super) fn tree(upper: &Upper) -> Tree {
-    let metadata = |number: u64| {
-        let attributes = &upper.inode(number).attributes;
-        Metadata {
-            mode: attributes.mode,
-            uid: attributes.uid,
-            gid: attributes.gid,
-            mtime: attributes.mtime,
-            xattrs: attributes.xattrs.clone(),
-        }
-    };
-    let mut tree = Tree::new(metadata(Upper::ROOT), 0);
+    let mut tree = Tree::new(Metadata::default(), 0);
+    let root = metadata(upper, Upper::ROOT);
+    tree.set_opaque_of(Ino::ROOT, root.1);
+    tree.set_metadata_of(Ino::ROOT, |own| *own = root.0);
     let mut linked: OrdMap<u64, u64> = OrdMap::new();
     let mut pending = vec![(Upper::ROOT, Ino::ROOT)];
     while let Some((directory, parent)) = pending.pop() {
@@ -354,7 +349,12 @@ pub(super) fn tree(upper: &Upper) -> Tree {
                 tree.add_link(parent, name, Ino::of(*ino));
                 continue;
             }
-            let node = match &upper.inode(slot.number).kind {
+            let inode = upper.inode(slot.number);
+            let node = match &inode.kind {
+                _ if inode.is_whiteout() => {
+                    tree.add_whiteout(parent, name);
+                    continue;
+                }
                 UpperKind::Directory(_) => Node::Directory(Directory::default()),
                 UpperKind::File(data) => Node::File(data.content()),
                 UpperKind::Symlink(target) => Node::Symlink(target.clone()),
@@ -364,12 +364,39 @@ pub(super) fn tree(upper: &Upper) -> Tree {
                 UpperKind::Socket => continue,
             };
             let is_directory = matches!(node, Node::Directory(_));
-            let ino = tree.add(parent, name, node, metadata(slot.number));
-            match is_directory {
-                true => pending.push((slot.number, ino)),
-                false => drop(linked.insert(slot.number, ino.number())),
+            let (metadata, is_opaque) = metadata(upper, slot.number);
+            let ino = tree.add(parent, name, node, metadata);
+            if is_directory {
+                tree.set_opaque_of(ino, is_opaque);
+                pending.push((slot.number, ino));
+            } else {
+                linked.insert(slot.number, ino.number());
             }
         }
     }
     tree
+}
+
+/// The attributes of an inode as a layer has them, and whether it is marked opaque.
+fn metadata(upper: &Upper, number: u64) -> (Metadata, bool) {
+    let Attributes {
+        mode,
+        uid,
+        gid,
+        mtime,
+        xattrs,
+        ..
+    } = upper.inode(number).attributes.clone();
+    let mut metadata = Metadata {
+        mode,
+        uid,
+        gid,
+        mtime,
+        xattrs,
+    };
+    let is_opaque = metadata.xattrs.get(OPAQUE).is_some_and(|value| value == b"y");
+    if is_opaque {
+        Arc::make_mut(&mut metadata.xattrs).remove(OPAQUE);
+    }
+    (metadata, is_opaque)
 }

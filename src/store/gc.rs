@@ -226,6 +226,24 @@ fn has_expired(lease: &Lease, now: Time) -> bool {
     end.zip(now).is_some_and(|(end, now)| *end < now)
 }
 
+impl Namespace {
+    /// All that an image leads to: blobs and snapshots, by kind and key.
+    pub fn reached_from(&self, image: &str) -> Vec<(Resource, String)> {
+        let mut mark = Mark {
+            here: self,
+            reached: Reached::new(),
+            pending: Vec::new(),
+        };
+        if let Some(found) = self.images.get(image) {
+            let reason = Reason::Image(image.to_owned());
+            mark.reach(Resource::Blob, &found.target.digest, false, reason);
+            mark.labels(image, &found.labels);
+        }
+        mark.follow();
+        mark.reached.into_keys().collect()
+    }
+}
+
 fn mark(here: &Namespace, now: Time) -> Reached {
     let mut mark = Mark {
         here,

@@ -11,8 +11,8 @@ use crate::compress::inflate::plain;
 use crate::content::{Content, ScratchSpace};
 use crate::digest::Digest;
 use crate::layer::dialect::apply_layer;
-use crate::overlay::mount::{Lower, Upper};
-use crate::tree::Time;
+use crate::overlay::mount::Upper;
+use crate::tree::{Time, Tree};
 
 /// The disk.
 #[derive(Clone)]
@@ -21,8 +21,8 @@ pub struct MemoryDisk {
     directories: Table<Upper>,
     /// Where layers are unpacked to.
     scratches: Arc<dyn ScratchSpace>,
-    /// Contents whose digests are known already.
-    known: Table<Content>,
+    /// Contents whose digests are known already, each with what it is unpacked.
+    known: Table<(Content, Content)>,
 }
 
 /// Where containerd keeps everything.
@@ -39,9 +39,15 @@ impl MemoryDisk {
         }
     }
 
-    /// Takes the digest of a content for granted from now on: it was computed.
-    pub fn know(&mut self, digest: Digest, content: &Content) {
-        self.known.put(&digest.to_string(), content.clone());
+    /// Takes for granted what was computed elsewhere: the digest of a blob, and what it is without its packing. Both
+    /// are not computed again.
+    pub fn know(&mut self, digest: Digest, content: Content, unpacked: Content) {
+        self.known.put(&digest.to_string(), (content, unpacked));
+    }
+
+    /// Forgets what was taken for granted.
+    pub fn forget(&mut self) {
+        self.known = Table::default();
     }
 
     /// A blob, if it is there.
@@ -62,9 +68,9 @@ impl MemoryDisk {
         }
     }
 
-    /// A directory as a lower layer of a mount.
-    pub fn lower(&self, number: u64) -> Option<Lower> {
-        self.directory(number).map(|upper| Lower::new(tree(upper)))
+    /// A directory as the tree of a layer, as which overlayfs reads it.
+    pub fn tree(&self, number: u64) -> Option<Tree> {
+        self.directory(number).map(tree)
     }
 
     fn found(&self, number: u64) -> Result<&Upper, DiskError> {
@@ -83,7 +89,11 @@ impl MemoryDisk {
         effects: &mut Effects,
     ) -> Result<(Digest, u64), String> {
         let said = |error: DiskError| error.to_string();
-        let tar = plain(layer, &*self.scratches).map_err(|error| error.to_string())?;
+        let mut known = self.known.iter();
+        let tar = match known.find(|(_, known)| known.0.is_same(layer)) {
+            Some((_, known)) => known.1.clone(),
+            None => plain(layer, &*self.scratches).map_err(|error| error.to_string())?,
+        };
         let below: Result<Vec<Unpacking>, DiskError> = parents
             .iter()
             .rev()
@@ -101,7 +111,7 @@ impl MemoryDisk {
 
 impl Disk for MemoryDisk {
     fn add_blob(&mut self, content: &Content) -> Result<Digest, DiskError> {
-        let known = self.known.iter().find(|(_, known)| known.is_same(content));
+        let known = self.known.iter().find(|(_, known)| known.0.is_same(content));
         let known = known.and_then(|(digest, _)| digest.parse().ok());
         let digest = match known {
             Some(digest) => digest,

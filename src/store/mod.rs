@@ -18,6 +18,7 @@ mod image;
 mod import;
 mod lease;
 mod memory;
+mod sharing;
 mod snapshot;
 mod table;
 mod unpack;
@@ -38,6 +39,7 @@ pub use image::Image;
 pub use import::{ArchiveFile, Import, files_of};
 pub use lease::Lease;
 pub use memory::MemoryDisk;
+pub use sharing::{ImageShare, LayerShare, Near, Sharing, sharing};
 pub use snapshot::{Mount, Snapshot, SnapshotKind, Usage, snapshots_of};
 pub use table::Table;
 

@@ -131,6 +131,11 @@ impl Session {
         self.workbench.show_step(container, step as usize);
     }
 
+    /// Says after which of its events the machine is looked at.
+    pub fn show_event(&mut self, number: u32) {
+        self.workbench.show_event(number as usize);
+    }
+
     /// Makes a file's bytes available to operations.
     pub fn open_source(&mut self, id: SourceId, file: web_sys::File) -> Result<(), JsValue> {
         let source = Arc::new(FileSource::new(file));

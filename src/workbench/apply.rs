@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::LEAN;
-use crate::content::Content;
+use crate::content::{Content, ScratchSpace};
 use crate::image::catalog::Catalog;
 use crate::image::{Reference, Settings};
 use crate::layer::{Compression, Layer, Origin};
@@ -13,6 +13,7 @@ use crate::tree::{Device, Directory, Ino, Metadata, Name, Node, Time, Tree, Tree
 
 use super::error::WorkbenchError;
 use super::lean::whole;
+use super::machine::Importable;
 use super::opened::Arrival;
 use super::operation::{
     Action, ArchiveFiles, ArchiveId, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry, Place,
@@ -32,6 +33,10 @@ pub(super) trait Contents {
     fn read(&self, origin: &Arc<Origin>) -> Result<()>;
     /// What is in an archive.
     fn open(&self, from: &ArchiveFiles) -> Result<Arc<Catalog>>;
+    /// An image as an archive to be imported.
+    fn importable(&self, image: &ImageState) -> Result<Importable>;
+    /// Where layers are unpacked to.
+    fn scratches(&self) -> Arc<dyn ScratchSpace>;
 }
 
 /// Applies actions to a state, for one time and one caller.
@@ -124,6 +129,26 @@ impl Applier<'_> {
             } => self.start_container(*container, *image, *layer, options),
             Action::RunLine { container, line } => self.run_line(*container, line),
             Action::CallIn { container, call } => self.call_in(*container, call),
+            Action::ImportImage { .. } if depth > 0 => {
+                whole()?;
+                Err(WorkbenchError::InGroup)
+            }
+            Action::ImportImage {
+                image,
+                name,
+                platforms,
+                unpack,
+            } => self.import_image(*image, name.as_deref(), platforms.as_deref(), *unpack),
+            Action::RemoveImageOfMachine { name } => self.remove_image_of_machine(name),
+            Action::CollectGarbage => self.collect_garbage(),
+            Action::RunContainer {
+                name,
+                id,
+                container,
+                layer,
+                args,
+            } => self.run_container(name, id, *container, *layer, args),
+            Action::RemoveContainerOfMachine { id } => self.remove_container_of_machine(id),
             Action::DiscardContainer { container } => self.discard_container(*container),
             Action::CommitContainer {
                 container,

@@ -16,14 +16,15 @@ use crate::tree::{Ino, Metadata, Tree, TreePath, Xattrs};
 use super::apply::{Applier, Result, layer_name};
 use super::error::WorkbenchError;
 use super::lean::whole;
+use super::machine::OnMachine;
 use super::operation::{ImageId, LayerId};
 use super::state::LayerState;
 
 /// The most steps of one container.
 const STEPS: usize = 10_000;
 /// System calls of one line, and of how many of them a record is kept.
-const CALLS: u64 = 200_000;
-const RECORDED: usize = 1_000;
+pub(super) const CALLS: u64 = 200_000;
+pub(super) const RECORDED: usize = 1_000;
 
 /// A container.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct ContainerState {
     pub steps: Vec<Arc<ContainerStep>>,
     /// The shell after the last step.
     pub shell: Shell,
+    /// If it is one of the machine's: which.
+    pub on_machine: Option<OnMachine>,
 }
 
 /// Something that was done in a container.
@@ -171,6 +174,7 @@ impl Applier<'_> {
             start,
             steps: Vec::new(),
             shell,
+            on_machine: None,
         };
         self.state.containers.push(Arc::new(state));
         Ok(())
@@ -225,12 +229,15 @@ impl Applier<'_> {
             done,
             after,
         }));
-        Ok(())
+        self.keep_written(container)
     }
 
     pub(super) fn discard_container(&mut self, container: ImageId) -> Result<()> {
         whole()?;
-        self.state.container(container)?;
+        let on = self.state.container(container)?.on_machine.clone();
+        if let Some(on) = on {
+            return self.remove_container_of_machine(&on.id);
+        }
         self.state.containers.retain(|state| state.id != container);
         Ok(())
     }

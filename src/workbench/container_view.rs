@@ -17,6 +17,7 @@ use crate::tree::Time;
 use super::Workbench;
 use super::container::{ContainerState, ContainerStep, Done};
 use super::error::WorkbenchError;
+use super::machine::directories;
 use super::operation::{ImageId, LayerId};
 use super::state::{ImageState, LayerState};
 
@@ -224,9 +225,13 @@ impl Workbench {
     pub(super) fn container_detail(&self, container: ImageId) -> Result<ContainerDetail, WorkbenchError> {
         let state = self.state.container(container)?;
         let count = state.layers.len();
+        let directories = |engine: Engine| match (&state.on_machine, engine) {
+            (Some(on), Engine::Containerd) => directories(on),
+            _ => engine.directories(count),
+        };
         let mounts = Engine::ALL.map(|engine| MountView {
             engine: engine.name(),
-            options: escape(&engine.option_string(&engine.directories(count), state.options)),
+            options: escape(&engine.option_string(&directories(engine), state.options)),
         });
         let line = |(number, step): (usize, &Arc<ContainerStep>)| StepLine {
             input: step.input.clone(),
@@ -239,10 +244,7 @@ impl Workbench {
         };
         Ok(ContainerDetail {
             mounts: mounts.to_vec(),
-            shown_options: escape(&shown_options(
-                &Engine::Containerd.directories(count),
-                state.options,
-            )),
+            shown_options: escape(&shown_options(&directories(Engine::Containerd), state.options)),
             steps: state.steps.iter().enumerate().map(line).collect(),
         })
     }

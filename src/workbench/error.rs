@@ -6,6 +6,8 @@ use crate::image::config::ConfigError;
 use crate::image::reference::ReferenceError;
 use crate::layer::{LayerError, ReadError};
 use crate::overlay::mount::OptionError;
+use crate::runtime::RuntimeError;
+use crate::store::{Class, StoreError};
 use crate::text::UnescapeError;
 use crate::tree::{EditError, NameError, NameRule, PathError};
 
@@ -67,6 +69,16 @@ pub enum WorkbenchError {
     Call { reason: String },
     #[error(transparent)]
     Mount(#[from] OptionError),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Runtime(#[from] RuntimeError),
+    #[error("nothing was imported to the machine yet")]
+    NoMachine,
+    #[error("an image is imported by an operation of its own, not in a group")]
+    InGroup,
+    #[error("`{given}` are no platforms: `default` or `all`")]
+    Platforms { given: String },
     #[error("a container takes at most {limit} steps; commit it and start another")]
     TooManySteps { limit: usize },
     #[error("layer `{bottom}` is not below layer `{top}` in the same image")]
@@ -148,6 +160,11 @@ impl WorkbenchError {
             Self::NoContainer { .. } => "no_container",
             Self::Call { .. } => "bad_call",
             Self::Mount(_) => "cannot_mount",
+            Self::Store(error) => store_code(error),
+            Self::Runtime(_) => "cannot_run",
+            Self::NoMachine => "no_machine",
+            Self::InGroup => "in_group",
+            Self::Platforms { .. } => "bad_platforms",
             Self::TooManySteps { .. } => "too_many_steps",
             Self::NotBelow { .. } => "bad_position",
             Self::WholeLayer => "root",
@@ -167,6 +184,16 @@ impl WorkbenchError {
             Self::Recipe { .. } => "bad_recipe",
             Self::NoProgram { .. } => "no_program",
         }
+    }
+}
+
+fn store_code(error: &StoreError) -> &'static str {
+    match error.class() {
+        Class::NotFound => "store_not_found",
+        Class::AlreadyExists => "store_exists",
+        Class::FailedPrecondition => "store_precondition",
+        Class::InvalidArgument => "store_argument",
+        Class::Unknown => "store_failed",
     }
 }
 

@@ -140,6 +140,11 @@ from_tagged! { Action by "op", it {
     "start_container" => fields!(it => Self::StartContainer { container, image, layer, options }),
     "run_line" => fields!(it => Self::RunLine { container, line }),
     "call_in" => fields!(it => Self::CallIn { container, call }),
+    "import_image" => fields!(it => Self::ImportImage { image, name, platforms; unpack }),
+    "remove_image_of_machine" => fields!(it => Self::RemoveImageOfMachine { name }),
+    "collect_garbage" => Self::CollectGarbage,
+    "run_container" => fields!(it => Self::RunContainer { name, id, container, layer; args }),
+    "remove_container_of_machine" => fields!(it => Self::RemoveContainerOfMachine { id }),
     "discard_container" => fields!(it => Self::DiscardContainer { container }),
     "commit_container" => fields!(it => Self::CommitContainer { container, layer, name }),
     "add_difference" => fields!(it => Self::AddDifference { image, layer, name, before, after }),
@@ -179,6 +184,11 @@ from_tagged! { Query by "query", it {
     "step" => fields!(it => Self::Step { container, step }),
     "upper" => fields!(it => Self::Upper { container }),
     "complete" => fields!(it => Self::Complete { container, line, cursor }),
+    "machine" => Self::Machine,
+    "events" => fields!(it => Self::Events { from, to }),
+    "runtime_steps" => fields!(it => Self::RuntimeSteps { id }),
+    "sharing" => Self::Sharing,
+    "garbage" => Self::Garbage,
 }}
 
 from_tagged! { Export by "export", it {
@@ -245,6 +255,13 @@ pub(super) mod tests {
         {"op":"run_line","container":9,"line":"rm -r /a"}
         {"op":"call_in","container":9,"call":"unlink /a"}
         {"op":"discard_container","container":9}
+        {"op":"import_image","image":1,"unpack":true}
+        {"op":"import_image","image":1,"name":"a","platforms":"all","unpack":false}
+        {"op":"remove_image_of_machine","name":"a"}
+        {"op":"collect_garbage"}
+        {"op":"run_container","name":"a","id":"b","container":9,"layer":8}
+        {"op":"run_container","name":"a","id":"b","container":9,"layer":8,"args":["sh"]}
+        {"op":"remove_container_of_machine","id":"b"}
         {"op":"commit_container","container":9,"layer":10,"name":"n"}
         {"op":"add_difference","image":1,"layer":10,"name":"n","before":{"image":1,"layers":2},"after":{"container":9,"step":3}}
         {"op":"group","label":"g","actions":[{"op":"remove_layer","layer":1}]}

@@ -35,14 +35,19 @@ mod tests {
 
     #[test]
     fn of_all_actions_these_are_refused_and_change_nothing() {
-        const REFUSED: [&str; 9] = [
+        const REFUSED: [&str; 14] = [
             "add_difference",
             "add_layer_tar",
             "call_in",
             "close_archive",
+            "collect_garbage",
             "commit_container",
             "discard_container",
+            "import_image",
             "open_archive",
+            "remove_container_of_machine",
+            "remove_image_of_machine",
+            "run_container",
             "run_line",
             "start_container",
         ];
@@ -97,6 +102,11 @@ mod tests {
                 true,
                 r#"{"query":"complete","container":1,"line":"l","cursor":1}"#,
             ),
+            (true, r#"{"query":"machine"}"#),
+            (true, r#"{"query":"events","from":0,"to":9}"#),
+            (true, r#"{"query":"runtime_steps","id":"demo"}"#),
+            (true, r#"{"query":"sharing"}"#),
+            (true, r#"{"query":"garbage"}"#),
         ];
         let unknown = read::<Query>(br#"{"query":""}"#, 100).unwrap_err().to_string();
         for name in unknown.split('`').skip(5).step_by(2) {

@@ -22,6 +22,11 @@ mod from_json;
 mod import;
 mod journal;
 mod lean;
+mod machine;
+mod machine_archive;
+#[cfg(test)]
+mod machine_tests;
+mod machine_view;
 #[cfg(test)]
 mod large_tests;
 #[cfg(test)]
@@ -65,6 +70,7 @@ use crate::text::unescape;
 use apply::{Applier, Contents};
 use journal::Journal;
 use lean::whole;
+use machine::Importable;
 
 pub use blobs::{BlobState, Blobs};
 pub use checking::{CheckFinding, CheckView, RuntimeReads};
@@ -73,6 +79,7 @@ pub use container::{ContainerState, ContainerStep, Done};
 pub use error::WorkbenchError;
 pub use export::{Export, Exported};
 pub use import::import_tree;
+pub use machine::{Group, MachineState, OnMachine};
 pub use opened_view::{BlobName, Change};
 pub use operation::{
     Action, ArchiveFile, ArchiveFiles, ArchiveId, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry,
@@ -99,6 +106,7 @@ pub struct Workbench {
     layers_check: Option<checking::LayersCheck>,
     rebuilt: RefCell<RebuiltCache>,
     shown_steps: BTreeMap<ImageId, usize>,
+    shown_event: Option<usize>,
     sheeted: Option<container_view::Sheeted>,
     compared: Option<compare::Compared>,
     revision: u64,
@@ -133,6 +141,7 @@ impl Workbench {
             layers_check: None,
             rebuilt: RefCell::default(),
             shown_steps: BTreeMap::new(),
+            shown_event: None,
             sheeted: None,
             compared: None,
             revision: 0,
@@ -159,6 +168,9 @@ impl Workbench {
     /// The one door for changes: does all of an operation, or nothing of it and says why.
     pub fn apply(&mut self, operation: Operation) -> Result<(), WorkbenchError> {
         apply::check_time(operation.time)?;
+        if let Action::ImportImage { image, .. } = operation.action {
+            self.hash_image(image)?;
+        }
         let mut state = self.state.clone();
         Applier {
             state: &mut state,
@@ -461,5 +473,13 @@ impl Contents for Workbench {
             }) if opened == from => Ok(catalog.clone()),
             _ => Ok(Arc::new(self.open_job(from)?.run()?)),
         }
+    }
+
+    fn importable(&self, image: &ImageState) -> Result<Importable, WorkbenchError> {
+        self.importable_image(image)
+    }
+
+    fn scratches(&self) -> Arc<dyn ScratchSpace> {
+        self.scratches.clone()
     }
 }

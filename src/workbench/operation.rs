@@ -321,6 +321,32 @@ pub enum Action {
         before: Point,
         after: Point,
     },
+    /// Imports an image to the machine, as its download would be by `ctr images import`: one that was made here alone,
+    /// one that was opened with all of its archive. `platforms` are `default` (linux/amd64) or `all`. Not in a group.
+    ImportImage {
+        image: ImageId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        platforms: Option<String>,
+        unpack: bool,
+    },
+    /// Takes a name of an image off the machine.
+    RemoveImageOfMachine { name: String },
+    /// Collects garbage on the machine.
+    CollectGarbage,
+    /// Runs a container of an image on the machine. It is a container of the session too, with ids as in
+    /// [`Action::StartContainer`]. Without `args` it runs what the image says.
+    RunContainer {
+        name: String,
+        id: String,
+        container: ImageId,
+        layer: LayerId,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        args: Vec<String>,
+    },
+    /// Ends a container of the machine, and removes it with what was written in it.
+    RemoveContainerOfMachine { id: String },
     /// Several actions as one.
     Group { label: String, actions: Vec<Action> },
 }

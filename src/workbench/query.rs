@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::digest::{Digest, chain_id};
 use crate::image::preflight::{Finding, preflight};
 use crate::layer::{Form, Format};
+use crate::store::Sharing;
 use crate::tree::TreePath;
 
 use super::Workbench;
@@ -14,6 +15,7 @@ use super::column::{Column, column};
 use super::compare::{Comparison, Point};
 use super::container_view::{CompletionView, ContainerDetail, StepView, UpperRow};
 use super::error::WorkbenchError;
+use super::machine_view::{GarbageRow, MachineEvent, MachineView, RuntimeStep};
 use super::opened::is_reused;
 use super::opened_view::{Change, Graph, HistoryRow, LayerSummary, RawDocument};
 use super::operation::{ArchiveId, ImageId, LayerId};
@@ -118,6 +120,16 @@ pub enum Query {
         line: String,
         cursor: usize,
     },
+    Machine,
+    Events {
+        from: usize,
+        to: usize,
+    },
+    RuntimeSteps {
+        id: String,
+    },
+    Sharing,
+    Garbage,
 }
 
 /// An answer, in the shape that the protocol has for its question.
@@ -155,6 +167,11 @@ pub enum Answer {
     Step(Option<StepView>),
     Upper(Vec<UpperRow>),
     Complete(CompletionView),
+    Machine(MachineView),
+    Events(Vec<MachineEvent>),
+    RuntimeSteps(Vec<RuntimeStep>),
+    Sharing(Sharing),
+    Garbage(Vec<GarbageRow>),
 }
 
 impl Workbench {
@@ -214,6 +231,11 @@ impl Workbench {
                 line,
                 cursor,
             } => Answer::Complete(self.complete(*container, line, *cursor)?),
+            Query::Machine => Answer::Machine(self.machine_view()?),
+            Query::Events { from, to } => Answer::Events(self.machine_events(*from, *to)?),
+            Query::RuntimeSteps { id } => Answer::RuntimeSteps(self.runtime_steps(id)?),
+            Query::Sharing => Answer::Sharing(self.sharing()?),
+            Query::Garbage => Answer::Garbage(self.garbage_rows()?),
         })
     }
 
@@ -247,6 +269,7 @@ impl Workbench {
                 .map(|image| self.image_view(image))
                 .collect(),
             containers: self.container_views(),
+            machine: self.machine_glance(),
             undo: self.journal.undo_label(),
             redo: self.journal.redo_label(),
             busy: self.blobs.busy() || self.state.layers().any(|layer| !layer.layer.is_read()),

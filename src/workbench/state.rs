@@ -11,6 +11,7 @@ use crate::layer::{Compression, Layer, Note};
 use super::container::ContainerState;
 use super::error::WorkbenchError;
 use super::lean::whole;
+use super::machine::MachineState;
 use super::operation::{ArchiveId, ImageId, LayerId};
 
 /// One layer of an image.
@@ -113,6 +114,8 @@ pub struct State {
     pub archives: Vec<Arc<ArchiveState>>,
     /// The containers that were started and not thrown away, in that order.
     pub containers: Vec<Arc<ContainerState>>,
+    /// The machine to which images were imported, if any were.
+    pub(super) machine: Option<Arc<MachineState>>,
 }
 
 impl ImageState {
@@ -170,6 +173,14 @@ impl State {
         match LEAN {
             true => &[],
             false => &self.containers,
+        }
+    }
+
+    /// The machine to which images were imported, if any were.
+    pub fn machine(&self) -> Option<&Arc<MachineState>> {
+        match LEAN {
+            true => None,
+            false => self.machine.as_ref(),
         }
     }
 

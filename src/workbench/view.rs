@@ -13,6 +13,7 @@ use crate::tree::{Device, Ino, Kind, Node, Time, Tree, TreePath};
 
 use super::blobs::BlobState;
 use super::container_view::ContainerView;
+use super::machine_view::MachineGlance;
 use super::opened_view::{ArchiveView, LayerOrigin, ReadingView};
 use super::operation::{ArchiveId, ImageId, LayerId};
 use super::state::LayerState;
@@ -25,6 +26,7 @@ pub struct Overview {
     pub archives: Vec<ArchiveView>,
     pub images: Vec<ImageView>,
     pub containers: Vec<ContainerView>,
+    pub machine: Option<MachineGlance>,
     pub undo: Option<String>,
     pub redo: Option<String>,
     pub busy: bool,

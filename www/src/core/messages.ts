@@ -30,6 +30,7 @@ export type Call =
   | { kind: 'query'; query: Query }
   | { kind: 'set_open'; image: ImageId; path: Path; open: boolean }
   | { kind: 'show_step'; container: ImageId; step: number }
+  | { kind: 'show_event'; number: number }
   | { kind: 'open_source'; id: SourceId; file: File }
   | { kind: 'content'; layer: number; path: Path; offset: number; length: number }
   | { kind: 'export'; what: Export }
@@ -52,6 +53,7 @@ export interface Results {
   query: Answers[keyof Answers];
   set_open: void;
   show_step: void;
+  show_event: void;
   open_source: void;
   content: Uint8Array;
   export: Blob;

@@ -128,6 +128,17 @@ export type Action =
   | { op: 'run_line'; container: ImageId; line: ByteText }
   /** Makes one system call, written as in a script (docs/scripts.md): `rename /a /b`. */
   | { op: 'call_in'; container: ImageId; call: string }
+  /** Imports an image to the machine, as its download would be by `ctr images import`: one that was made here alone,
+   *  one that was opened with all of its archive. `name`: one more name for the first image. `platforms`: without it,
+   *  or `default`, what runs on linux/amd64. What fails midway is done as far as it went, and told as
+   *  `MachineGlance.error`. Not in a group. */
+  | { op: 'import_image'; image: ImageId; name?: string; platforms?: 'default' | 'all'; unpack: boolean }
+  | { op: 'remove_image_of_machine'; name: string }
+  | { op: 'collect_garbage' }
+  /** Runs a container of an image of the machine; it is one of the session too, with ids as for `start_container`. */
+  | { op: 'run_container'; name: string; id: string; container: ImageId; layer: LayerId; args?: string[] }
+  /** Ends it and removes it with what was written. `discard_container` does the same. */
+  | { op: 'remove_container_of_machine'; id: string }
   | { op: 'discard_container'; container: ImageId }
   /** What was written in it becomes a new layer on top of its image. */
   | { op: 'commit_container'; container: ImageId; layer: LayerId; name: string }
@@ -269,6 +280,8 @@ export interface Overview {
   archives: ArchiveView[];
   images: ImageView[];
   containers: ContainerView[];
+  /** The machine to which images were imported; null until one was. */
+  machine: MachineGlance | null;
   undo: string | null; // the label of what would be undone
   redo: string | null;
   /** Is there work left for `step`? */
@@ -646,6 +659,171 @@ export interface UpperRow {
   xattrs: [ByteText, ByteText][];
 }
 
+// ---------------------------------------------------------------- the machine
+
+/** The machine in the overview: what there is now. `shown`: after how many events it is looked at (`show_event`). */
+export interface MachineGlance {
+  events: number;
+  shown: number;
+  images: number;
+  snapshots: number;
+  blobs: number;
+  /** What garbage collection would free. */
+  garbage_bytes: number;
+  /** Why the last operation on it was not done to its end. */
+  error: string | null;
+}
+
+/** The machine as it was `at` an event. `new`: made or changed by that event. */
+export interface MachineView {
+  at: number;
+  events: number;
+  namespace: string;
+  content: BlobRow[];
+  images: ImageRow[];
+  snapshots: SnapshotRow[];
+  containers: ContainerRow[];
+  leases: LeaseRow[];
+}
+
+export type Labels = [string, string][];
+
+export interface BlobRow {
+  digest: Digest;
+  size: number;
+  labels: Labels;
+  what: 'index' | 'manifest' | 'config' | 'layer' | 'blob';
+  /** The names of the images that lead to it. */
+  images: string[];
+  new: boolean;
+}
+
+export interface ImageRow {
+  name: string;
+  digest: Digest;
+  media_type: string;
+  size: number;
+  platforms: string[];
+  labels: Labels;
+  new: boolean;
+}
+
+export interface SnapshotRow {
+  key: string;
+  parent: string; // empty: none
+  kind: 'committed' | 'active' | 'view';
+  /** The number of its directory, and its path on the machine. */
+  number: number;
+  directory: string;
+  labels: Labels;
+  size: number;
+  inodes: number;
+  /** The command that mounts it at DIR; empty for a committed one, which nobody mounts. */
+  mounts: string;
+  /** The layer of the session that it was unpacked from, if that still is the same; a container's sheet. */
+  layer: LayerId | null;
+  images: string[];
+  /** How many it stands on. */
+  depth: number;
+  new: boolean;
+}
+
+export interface ContainerRow {
+  id: string;
+  image: string;
+  snapshot: string;
+  runtime: string;
+  status: 'CREATED' | 'RUNNING' | 'STOPPED';
+  pid: number | null;
+  /** The container of the session that it is. */
+  container: ImageId | null;
+  new: boolean;
+}
+
+export interface LeaseRow {
+  id: string;
+  labels: Labels;
+  /** How many blobs and snapshots it keeps. */
+  content: number;
+  snapshots: number;
+  new: boolean;
+}
+
+/** An event; `docs/store.md` has the rules. Numbers begin with 1: event n leads to what is shown by `show_event(n)`. */
+export interface MachineEvent {
+  number: number;
+  rule: string;
+  /** The operation that it belongs to, from 0 on, the command that does it, and why that was not done to its end. */
+  group: number;
+  group_title: string;
+  group_error: string | null;
+  sentence: string;
+  source: string;
+  subject: { kind: 'blob' | 'image' | 'snapshot' | 'container' | 'lease'; key: string } | null;
+  /** What it did on the disk: paths from the root of the machine, those of `layer.applied` from the root of the layer.
+   *  `more`: how many changes are not listed. */
+  disk: { sign: '+' | '-' | '~'; path: ByteText; what: string }[];
+  more: number;
+  /** The number that the sentence has: bytes, entries, the number of a directory. */
+  bytes: number;
+}
+
+/** A step by which runc started a container. */
+export interface RuntimeStep {
+  step: string;
+  sentence: string;
+  source: string;
+  /** System calls, as strace prints them. */
+  calls: string[];
+  /** What `/` is for the process after it. */
+  root: 'host' | 'host_copy' | 'stacked' | 'container';
+  /** Lines of mountinfo, without their numbers. */
+  mounts: string[];
+  /** Calls that change the root file system, and so the upperdir. */
+  upper: string[];
+  namespaces: string[];
+}
+
+/** What images share; sizes in bytes, `wire`: what is downloaded, `disk`: what directories take. */
+export interface Sharing {
+  images: {
+    name: string;
+    unique_wire: number;
+    shared_wire: number;
+    unique_disk: number;
+    shared_disk: number;
+  }[];
+  layers: {
+    chain_id: Digest;
+    diff_id: Digest;
+    /** The blobs that it came as. */
+    digests: Digest[];
+    number: number;
+    images: string[];
+    parent: string;
+    size_disk: number;
+    size_wire: number;
+  }[];
+  saved_wire: number;
+  saved_disk: number;
+  /** What is the same but for one thing: two ChainIDs, or, for `compression`, two digests. */
+  near: {
+    a: Digest;
+    b: Digest;
+    reason: 'compression' | 'parent' | 'owner' | 'mode' | 'xattrs' | 'mtime' | 'order';
+    sentence: string;
+  }[];
+}
+
+/** What garbage collection makes of something, and why. `file`, `directory`: only the disk still has it. */
+export interface GarbageRow {
+  kind: 'blob' | 'snapshot' | 'lease' | 'file' | 'directory';
+  key: string;
+  size: number;
+  removed: boolean;
+  reason: string;
+}
+
 // ---------------------------------------------------------------- questions
 
 /** Pure questions, answered by `Session.query`. */
@@ -684,7 +862,15 @@ export type Query =
   | { query: 'step'; container: ImageId; step: number }
   | { query: 'upper'; container: ImageId }
   /** What the word that ends at the byte `cursor` of a line could be: candidates for the bytes from `from` on. */
-  | { query: 'complete'; container: ImageId; line: string; cursor: number };
+  | { query: 'complete'; container: ImageId; line: string; cursor: number }
+  /** The machine, as it was after the event that is shown. The next ones answer for that moment too. */
+  | { query: 'machine' }
+  /** Its events from number `from` + 1 up to `to`, at most 1,000. */
+  | { query: 'events'; from: number; to: number }
+  /** The steps by which runc started a container of the machine. */
+  | { query: 'runtime_steps'; id: string }
+  | { query: 'sharing' }
+  | { query: 'garbage' };
 
 export interface Answers {
   overview: Overview;
@@ -710,6 +896,11 @@ export interface Answers {
   step: StepView | null;
   upper: UpperRow[];
   complete: { from: number; words: ByteText[] };
+  machine: MachineView;
+  events: MachineEvent[];
+  runtime_steps: RuntimeStep[];
+  sharing: Sharing;
+  garbage: GarbageRow[];
 }
 
 export type Export =
@@ -735,6 +926,7 @@ export type Export =
  * query(query: Query): Answers[...]
  * set_open(image, path, open): void        expands or folds a directory's rows; not journaled
  * show_step(container, step): void         after which of its steps a container is looked at; not journaled
+ * show_event(number): void                 after which of its events the machine is looked at; not journaled
  * open_source(id: SourceId, file: File): void
  * read_ahead(content, budget): {done, total} | null   reads a tar before `add_layer_tar`; null: it can come
  * open_ahead(from: ArchiveFiles, budget): {stage, done, total} | {format}   opens an archive before `open_archive`;

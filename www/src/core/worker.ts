@@ -245,6 +245,8 @@ function answer(call: Call): { value: unknown; changed: boolean } {
       return { value: it.set_open(call.image, call.path, call.open), changed: false };
     case 'show_step':
       return { value: it.show_step(call.container, call.step), changed: true };
+    case 'show_event':
+      return { value: it.show_event(call.number), changed: true };
     case 'open_source':
       return { value: it.open_source(call.id, call.file), changed: false };
     case 'content':

@@ -69,6 +69,16 @@ export function sayAction(action: Action): string {
       return `${action.line.slice(0, 40)}: in the container.`;
     case 'call_in':
       return `${action.call.slice(0, 40)}: in the container.`;
+    case 'import_image':
+      return 'An image imported to the machine.';
+    case 'remove_image_of_machine':
+      return `${action.name.slice(0, 60)} removed from the machine.`;
+    case 'collect_garbage':
+      return 'Garbage collected.';
+    case 'run_container':
+      return `${action.id.slice(0, 40)} runs on the machine.`;
+    case 'remove_container_of_machine':
+      return `${action.id.slice(0, 40)} removed from the machine.`;
     case 'discard_container':
       return 'A container thrown away.';
     case 'commit_container':

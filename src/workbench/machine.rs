@@ -1,0 +1,476 @@
+//! The machine: a containerd to which images are imported and on which containers are run, with all that happened on it.
+//! Each event keeps the whole store as it was then, which costs what the event changed.
+
+use std::sync::Arc;
+
+use crate::content::Content;
+use crate::digest::{Digest, chain_id};
+use crate::overlay::Stack;
+use crate::overlay::mount::{Caller, Directories, Lower, Options, Overlay, Upper, shown_options};
+use crate::runtime::{self, Arguments, ImageConfig, Manner, MountPoint, Request, Step};
+use crate::shell::{MountInfo, Shell};
+use crate::store::{
+    ArchiveFile, Client, DEFAULT_NAMESPACE, Descriptor, Import, Labels, MemoryDisk, Moment, Platforms, Store,
+    StoreError, Table, snapshots_of,
+};
+use crate::text::escape;
+use crate::tree::{Time, Tree};
+
+use super::apply::{Applier, Result};
+use super::container::{CALLS, ContainerState, RECORDED};
+use super::error::WorkbenchError;
+use super::lean::whole;
+use super::operation::{ImageId, LayerId};
+use super::state::LayerState;
+
+/// The machine, and all that happened on it.
+#[derive(Clone, Debug)]
+pub struct MachineState {
+    /// containerd's database.
+    pub store: Store,
+    /// Its disk.
+    pub disk: MemoryDisk,
+    /// What was done, in order.
+    pub groups: Vec<Arc<Group>>,
+    /// The layers of the session that were imported, by ChainID, as they were then: the first is the one that was
+    /// unpacked.
+    pub layers: Table<Vec<Arc<LayerState>>>,
+    /// The images of the session that were imported, by the ChainID of all their layers.
+    pub images: Table<ImageId>,
+    /// By the ids of containers, the steps by which runc started them.
+    pub steps: Table<Vec<Step>>,
+    /// The time of what was done last.
+    pub now: Time,
+}
+
+/// What one operation did on the machine.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The command that does it.
+    pub title: String,
+    /// How many events there were before it.
+    pub first: usize,
+    /// What happened.
+    pub moments: Vec<Moment>,
+    /// Why it was not done to its end. What had been done by then stays.
+    pub error: Option<String>,
+}
+
+/// That a container of the session is one of the machine's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnMachine {
+    /// Its id there.
+    pub id: String,
+    /// The number of its snapshot's directory.
+    pub number: u64,
+    /// Those of the snapshots below, the nearest first.
+    pub parents: Vec<u64>,
+}
+
+/// An image of the session as an archive that can be imported.
+pub(super) struct Importable {
+    /// What the archive is called.
+    pub title: String,
+    /// Its files, in order.
+    pub files: Vec<ArchiveFile>,
+    /// Blobs that were made here: their digests, and what they are without packing.
+    pub known: Vec<(Digest, Content, Content)>,
+    /// The images that are in it, each with its layers by their ChainIDs.
+    pub images: Vec<(ImageId, Chain)>,
+}
+
+/// Layers by their ChainIDs, bottom first.
+pub(super) type Chain = Vec<(Digest, Arc<LayerState>)>;
+
+impl MachineState {
+    fn new(disk: MemoryDisk) -> Self {
+        Self {
+            store: Store::default(),
+            disk,
+            groups: Vec::new(),
+            layers: Table::default(),
+            images: Table::default(),
+            steps: Table::default(),
+            now: Time::default(),
+        }
+    }
+
+    /// How many events there were.
+    pub fn events(&self) -> usize {
+        let last = self.groups.last();
+        last.map_or(0, |group| group.first + group.moments.len())
+    }
+
+    /// An event by its number, from 1 on, with the group that it is in.
+    pub fn moment(&self, number: usize) -> Option<(&Group, &Moment)> {
+        let index = number.checked_sub(1)?;
+        let after = self.groups.partition_point(|group| group.first <= index);
+        let group = self.groups.get(after.checked_sub(1)?)?;
+        Some((group, group.moments.get(index - group.first)?))
+    }
+
+    /// What there was after so many events.
+    pub fn at(&self, events: usize) -> Store {
+        let found = self.moment(events);
+        found.map_or_else(Store::default, |(_, moment)| moment.after.clone())
+    }
+}
+
+/// The directories of a mount, as paths of the machine.
+pub(super) fn directories(on: &OnMachine) -> Directories {
+    let snapshots = snapshots_of("/var/lib/containerd");
+    let of = |number: u64, name: &str| format!("{snapshots}/{number}/{name}").into_bytes();
+    Directories {
+        lowers: on.parents.iter().map(|parent| of(*parent, "fs")).collect(),
+        upper: Some((of(on.number, "fs"), of(on.number, "work"))),
+    }
+}
+
+/// An operation on the machine at work.
+struct Work<'a> {
+    machine: &'a mut MachineState,
+    now: Time,
+    /// What has happened.
+    moments: Vec<Moment>,
+}
+
+impl Work<'_> {
+    fn client<T>(&mut self, work: impl FnOnce(&mut Client<'_>) -> Result<T>) -> Result<T> {
+        let MachineState { store, disk, .. } = self.machine;
+        let mut client = Client::new(store, disk, DEFAULT_NAMESPACE, self.now);
+        let done = work(&mut client);
+        self.moments.append(&mut client.moments);
+        done
+    }
+}
+
+impl Applier<'_> {
+    /// The machine, to be changed; a new one if there is none.
+    fn machine_mut(&mut self) -> &mut MachineState {
+        let scratches = self.contents.scratches();
+        let machine = self
+            .state
+            .machine
+            .get_or_insert_with(|| Arc::new(MachineState::new(MemoryDisk::new(scratches))));
+        Arc::make_mut(machine)
+    }
+
+    /// Works on the machine. What fails after something has happened was done as far as it went, and says so; what
+    /// fails at once is not done at all.
+    fn on_machine(&mut self, title: String, work: &mut dyn FnMut(&mut Work<'_>) -> Result<()>) -> Result<()> {
+        let now = self.time;
+        let machine = self.machine_mut();
+        let mut at_work = Work {
+            machine,
+            now,
+            moments: Vec::new(),
+        };
+        let done = work(&mut at_work);
+        let moments = at_work.moments;
+        if moments.is_empty() {
+            return done;
+        }
+        let first = machine.events();
+        machine.groups.push(Arc::new(Group {
+            title,
+            first,
+            moments,
+            error: done.err().map(|error| error.to_string()),
+        }));
+        machine.now = now;
+        Ok(())
+    }
+
+    pub(super) fn import_image(
+        &mut self,
+        image: ImageId,
+        name: Option<&str>,
+        platforms: Option<&str>,
+        unpack: bool,
+    ) -> Result<()> {
+        whole()?;
+        let image = self.state.image(image)?.clone();
+        let archive = self.contents.importable(&image)?;
+        let mut how = Import::default();
+        let mut title = "ctr images import".to_owned();
+        match platforms {
+            None | Some("default") => {}
+            Some("all") => {
+                how.platforms = Platforms::All;
+                title.push_str(" --all-platforms");
+            }
+            Some(other) => {
+                return Err(WorkbenchError::Platforms {
+                    given: other.to_owned(),
+                });
+            }
+        }
+        if !unpack {
+            title.push_str(" --no-unpack");
+        }
+        title.push(' ');
+        title.push_str(&archive.title);
+        let machine = self.machine_mut();
+        for (digest, content, unpacked) in &archive.known {
+            machine.disk.know(*digest, content.clone(), unpacked.clone());
+        }
+        for (image, layers) in &archive.images {
+            for (chain, layer) in layers {
+                let key = chain.to_string();
+                match machine.layers.get_mut(&key) {
+                    Some(same) => same.push(layer.clone()),
+                    None => machine.layers.put(&key, vec![layer.clone()]),
+                }
+            }
+            let top = layers.last().map(|(chain, _)| chain.to_string());
+            machine.images.put(&top.unwrap_or_default(), *image);
+        }
+        let done = self.on_machine(title, &mut |work| {
+            work.client(|client| {
+                let mut images = client.import(&archive.files, &how)?;
+                if let (Some(name), Some((_, target))) = (name, images.first().cloned()) {
+                    client.set_image(name, target.clone())?;
+                    images.push((name.to_owned(), target));
+                }
+                if unpack {
+                    for (_, target) in &images {
+                        client.unpack(target, &Platforms::default())?;
+                    }
+                }
+                Ok(())
+            })
+        });
+        self.machine_mut().disk.forget();
+        done
+    }
+
+    pub(super) fn remove_image_of_machine(&mut self, name: &str) -> Result<()> {
+        whole()?;
+        let title = format!("ctr images rm {}", escape(name.as_bytes()));
+        self.on_machine(title, &mut |work| {
+            work.client(|client| Ok(client.remove_image(name)?))
+        })
+    }
+
+    pub(super) fn collect_garbage(&mut self) -> Result<()> {
+        whole()?;
+        self.on_machine("garbage collection".to_owned(), &mut |work| {
+            work.client(|client| Ok(client.collect_garbage()?))
+        })
+    }
+
+    /// Runs a container: a snapshot on top of an image's, mounted, with the mount points that runc makes in it.
+    pub(super) fn run_container(
+        &mut self,
+        name: &str,
+        id: &str,
+        container: ImageId,
+        layer: LayerId,
+        args: &[String],
+    ) -> Result<()> {
+        whole()?;
+        if self.state.has_image(container) {
+            return Err(WorkbenchError::ImageTaken { image: container });
+        }
+        if self.state.has_layer(layer) {
+            return Err(WorkbenchError::LayerTaken { layer });
+        }
+        let title = ["ctr run -t", name, id].into_iter();
+        let words: Vec<&str> = title.chain(args.iter().map(String::as_str)).collect();
+        let title = escape(words.join(" ").as_bytes());
+        let mut made = None;
+        self.on_machine(title, &mut |work| {
+            made = Some(run(work, name, id, args)?);
+            Ok(())
+        })?;
+        match made {
+            Some(made) => self.adopt(made, container, layer, id),
+            // What had been done by then is told; there is no container.
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a container of the machine one of the session's, mounted on the snapshots' directories.
+    fn adopt(&mut self, made: Made, container: ImageId, layer: LayerId, id: &str) -> Result<()> {
+        let (caller, time) = (Caller::root(self.time), self.time);
+        let machine = self.machine_mut();
+        let missing = || WorkbenchError::NoContainer { container };
+        let on = made.on;
+        let lowers = made.trees.into_iter().map(Lower::new).collect();
+        let upper: Upper = machine.disk.directory(on.number).ok_or_else(missing)?.clone();
+        let options = Options::default();
+        let mut start = Overlay::mount(lowers, Some(upper), options, time)?;
+        for call in made.steps.iter().flat_map(|step| &step.upper) {
+            start.call(caller, call);
+        }
+        if let Some(upper) = start.upperdir() {
+            machine.disk.set_directory(on.number, upper.clone());
+        }
+        machine.steps.put(id, made.steps);
+        let layers = made
+            .chain
+            .iter()
+            .filter_map(|chain| machine.layers.get(chain)?.first());
+        let layers = layers.cloned().collect();
+        let top = made.chain.last().map(String::as_str).unwrap_or_default();
+        let image = machine.images.get(top).map_or(0, |image| **image);
+        let mut shell = Shell::new(MountInfo {
+            options: shown_options(&directories(&on), options),
+            ..MountInfo::default()
+        });
+        (shell.limits.calls, shell.limits.recorded) = (CALLS, RECORDED);
+        self.state.containers.push(Arc::new(ContainerState {
+            id: container,
+            image,
+            layer,
+            layers,
+            options,
+            start,
+            steps: Vec::new(),
+            shell,
+            on_machine: Some(on),
+        }));
+        Ok(())
+    }
+
+    /// Keeps on the machine what was written in one of its containers.
+    pub(super) fn keep_written(&mut self, container: ImageId) -> Result<()> {
+        let state = self.state.container(container)?;
+        let written = state.now().upperdir().cloned();
+        if let (Some(on), Some(upper)) = (state.on_machine.clone(), written) {
+            self.machine_mut().disk.set_directory(on.number, upper);
+        }
+        Ok(())
+    }
+
+    /// Ends a container and removes it, with its snapshot.
+    pub(super) fn remove_container_of_machine(&mut self, id: &str) -> Result<()> {
+        whole()?;
+        let title = format!(
+            "ctr tasks kill -s SIGKILL {0}; ctr containers rm {0}",
+            escape(id.as_bytes())
+        );
+        self.on_machine(title, &mut |work| {
+            work.client(|client| {
+                if client.container(id)?.task.is_some_and(|task| task.exit.is_none()) {
+                    client.end_task(id, KILLED)?;
+                }
+                client.delete_task(id)?;
+                Ok(client.remove_container(id)?)
+            })
+        })?;
+        let is_it = |state: &ContainerState| state.on_machine.as_ref().is_some_and(|on| on.id == id);
+        self.state.containers.retain(|state| !is_it(state));
+        Ok(())
+    }
+}
+
+/// What a process ends with that is killed: 128, and SIGKILL.
+const KILLED: u32 = 137;
+
+/// A container that was made.
+struct Made {
+    on: OnMachine,
+    /// The ChainIDs of its layers, bottom first.
+    chain: Vec<String>,
+    /// The directories below its own, as layers, bottom first.
+    trees: Vec<Tree>,
+    steps: Vec<Step>,
+}
+
+/// What `ctr run` does.
+fn run(work: &mut Work<'_>, name: &str, id: &str, args: &[String]) -> Result<Made> {
+    let (chain, config, on) = work.client(|client| {
+        let target = client.image(name)?.target;
+        let chain = chain_of(client, &target)?;
+        let top = chain.last().cloned().unwrap_or_default();
+        if !top.is_empty() && client.snapshot(&top).is_err() {
+            client.unpack(&target, &Platforms::default())?;
+        }
+        let (_, document) = client.config(&target, &Platforms::default())?;
+        client.prepare(id, &top, Labels::new())?;
+        let on = OnMachine {
+            id: id.to_owned(),
+            number: client.snapshot(id)?.number,
+            parents: client.parents(id)?,
+        };
+        Ok((chain, ImageConfig::read(&document)?, on))
+    })?;
+    let disk = &work.machine.disk;
+    let trees: Vec<Tree> = on
+        .parents
+        .iter()
+        .rev()
+        .filter_map(|parent| disk.tree(*parent))
+        .collect();
+    let steps = start(work, &config, name, &on, args, &trees)?;
+    Ok(Made {
+        on,
+        chain,
+        trees,
+        steps,
+    })
+}
+
+/// The ChainIDs of an image's layers, bottom first.
+fn chain_of(client: &Client<'_>, target: &Descriptor) -> Result<Vec<String>> {
+    let manifest = client.manifest(target, &Platforms::default())?;
+    let mut below = None;
+    let mut chain = Vec::new();
+    for diff_id in client.diff_ids(&manifest.config)? {
+        let parsed = diff_id.parse();
+        let parsed = parsed.map_err(|_| StoreError::BadDigest { text: diff_id })?;
+        let this = chain_id(below, parsed);
+        below = Some(this);
+        chain.push(this.to_string());
+    }
+    Ok(chain)
+}
+
+/// Makes the container and starts its task: the steps that runc takes.
+fn start(
+    work: &mut Work<'_>,
+    config: &ImageConfig,
+    name: &str,
+    on: &OnMachine,
+    args: &[String],
+    trees: &[Tree],
+) -> Result<Vec<Step>> {
+    let view = Stack::new(trees.iter().collect());
+    let mut request = Request::new(Manner::Containerd);
+    request.terminal = true;
+    if !args.is_empty() {
+        request.arguments = Arguments::All(args.to_vec());
+    }
+    let spec = runtime::convert(config, &request, &view)?;
+    let root = MountPoint {
+        root: "/".to_owned(),
+        target: "/".to_owned(),
+        options: "rw,relatime".to_owned(),
+        kind: "overlay".to_owned(),
+        source: "overlay".to_owned(),
+        super_options: escape(&shown_options(&directories(on), Options::default())),
+    };
+    let steps = runtime::steps(&spec, &view, &root, &runtime::Machine::default())?;
+    let signal = match &config.stop_signal[..] {
+        "" => "SIGTERM",
+        signal => signal,
+    };
+    let label = (
+        "io.containerd.image.config.stop-signal".to_owned(),
+        signal.to_owned(),
+    );
+    // Processes have numbers that nobody could foretell; here the directory's makes them differ.
+    let pid = u32::try_from(on.number)
+        .unwrap_or_default()
+        .saturating_add(FIRST_PID);
+    work.client(|client| {
+        let spec = Content::inline(spec.document());
+        client.create_container(&on.id, name, &on.id, Labels::from([label]), spec)?;
+        Ok(client.start_task(&on.id, pid)?)
+    })?;
+    Ok(steps)
+}
+
+/// No number of a process on the machine is below.
+const FIRST_PID: u32 = 1000;
