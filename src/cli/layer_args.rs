@@ -119,6 +119,7 @@ mod tests {
             .map_err(|e| e.to_string())?;
         collect(matches.subcommand().unwrap().1).map_err(|failure| match failure {
             Failure::Usage(message) | Failure::Work(message) => message,
+            Failure::Signal(_) => unreachable!("nothing is waited for"),
         })
     }
 

@@ -3,12 +3,15 @@
 mod args;
 mod assemble;
 mod build;
+mod bundle;
 mod cat;
 mod check;
+mod container;
 mod diff;
 mod edit;
 mod inspect;
 mod layer_args;
+mod layers;
 mod ls;
 mod mount;
 mod open;
@@ -17,9 +20,11 @@ mod place;
 mod progress;
 mod recipe;
 mod row;
+mod run;
 mod session;
 mod settle;
 mod simulate;
+mod unpack;
 mod why;
 
 use std::process::ExitCode;
@@ -30,7 +35,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 #[derive(Parser)]
 #[command(name = "handroll", version, about, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 fine, 1 findings or differences, 2 wrong usage, 3 bad input or failed work; of `mount … -- CMD` that of CMD."
+    after_help = "Exit codes: 0 fine, 1 findings or differences, 2 wrong usage, 3 bad input or failed work; of `mount … -- CMD` that of CMD, of `run` that of the container, or 125."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -49,6 +54,9 @@ enum Command {
     Edit(Box<edit::EditArgs>),
     Mount(Box<mount::MountArgs>),
     Umount(mount::UmountArgs),
+    Unpack(unpack::UnpackArgs),
+    Bundle(Box<bundle::BundleArgs>),
+    Run(Box<run::RunArgs>),
     Simulate(simulate::SimulateArgs),
 }
 
@@ -59,6 +67,8 @@ pub enum Failure {
     Usage(String),
     /// What was given is bad, or the work failed: exit code 3.
     Work(String),
+    /// A signal came, by which the process ends now that all is cleaned up.
+    Signal(i32),
 }
 
 impl Failure {
@@ -94,6 +104,12 @@ pub fn main() -> ExitCode {
             eprintln!("handroll: {message}");
             ExitCode::from(3)
         }
+        Err(Failure::Signal(signal)) => {
+            eprintln!("handroll: interrupted");
+            handroll::native::raise(signal);
+            // It is ignored: whoever started this process wanted that.
+            ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
+        }
     }
 }
 
@@ -112,5 +128,8 @@ fn run(matches: &ArgMatches) -> Result<Verdict, Failure> {
         Command::Edit(arguments) => edit::run(&arguments),
         Command::Mount(arguments) => mount::run(&arguments),
         Command::Umount(arguments) => mount::run_umount(&arguments),
+        Command::Unpack(arguments) => unpack::run(&arguments),
+        Command::Bundle(arguments) => bundle::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
     }
 }

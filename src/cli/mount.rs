@@ -1,20 +1,18 @@
 //! `handroll mount` and `handroll umount`: an image by the kernel's own overlayfs.
 
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 
 use clap::{Args, ValueEnum};
 use handroll::native::{
-    LayerBlob, LeftOut, MAX_LOWERS, MountApi, Mounted, OverlayMount, OverlayOptions, Place, Powers, Pruned,
-    RedirectDir, Session, UnpackedLayer, Unpacking, Upper, enter_user_namespace, kinds, may_mount, prune,
-    run_to_end, unmount_at, unshare_mounts, user_namespace,
+    MappedIds, MountApi, Mounted, OverlayMount, OverlayOptions, Place, Powers, Pruned, RedirectDir, Session,
+    UnpackedLayer, Upper, enter_user_namespace, kinds, may_mount, prune, run_to_end, unmount_at,
+    unshare_mounts, user_namespace,
 };
-use handroll::workbench::ImageState;
 
+use super::layers::{self, PlaceArgs, code_of, kind_of, mountable, tell_left_out, unpack};
 use super::open::ImageArgs;
-use super::progress::Progress;
 use super::{Failure, Verdict, session};
 
 /// Mount an image by the kernel's overlayfs
@@ -56,14 +54,6 @@ pub struct MountArgs {
     pub command: Vec<OsString>,
 }
 
-/// Where layers are kept.
-#[derive(Args, Debug)]
-pub struct PlaceArgs {
-    /// Where layers are kept unpacked [default: HANDROLL_PLACE, else /var/lib/handroll or $XDG_DATA_HOME/handroll]
-    #[arg(long, value_name = "DIR")]
-    pub place: Option<PathBuf>,
-}
-
 /// Unmount what `handroll mount` mounted, and remove its private upper directory
 #[derive(Args, Debug)]
 pub struct UmountArgs {
@@ -89,29 +79,6 @@ pub enum Api {
     Descriptors,
     Paths,
     String,
-}
-
-impl PlaceArgs {
-    fn base(&self) -> Result<PathBuf, Failure> {
-        let given = |name: &str| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        if let Some(place) = self.place.clone().or_else(|| given("HANDROLL_PLACE")) {
-            return Ok(place);
-        }
-        if rustix::process::geteuid().is_root() {
-            return Ok(PathBuf::from("/var/lib/handroll"));
-        }
-        let data = given("XDG_DATA_HOME").or_else(|| given("HOME").map(|home| home.join(".local/share")));
-        match data {
-            Some(data) => Ok(data.join("handroll")),
-            None => Err(Failure::Usage(
-                "there is no HOME to keep layers in: give --place DIR".to_owned(),
-            )),
-        }
-    }
 }
 
 impl MountArgs {
@@ -152,7 +119,7 @@ pub fn run(arguments: &MountArgs) -> Result<Verdict, Failure> {
         )));
     }
     let image = session::open_image(&arguments.image)?;
-    let blobs = blobs(&image)?;
+    let blobs = mountable(&image)?;
     let (kind, powers) = enter(arguments, is_able)?;
     let place = Place::open(&base, &kind, powers).map_err(Failure::work)?;
     let users = place.users().map_err(Failure::work)?;
@@ -180,7 +147,7 @@ fn enter(arguments: &MountArgs, is_able: bool) -> Result<(String, Powers), Failu
     let namespace = match is_able {
         true => user_namespace().map_err(Failure::work)?,
         false => {
-            let namespace = enter_user_namespace().map_err(Failure::work)?;
+            let namespace = enter_user_namespace(MappedIds::Subordinate).map_err(Failure::work)?;
             if let Some(reason) = namespace.single {
                 eprintln!("handroll: only your own user and group are mapped: {reason}");
             }
@@ -190,18 +157,7 @@ fn enter(arguments: &MountArgs, is_able: bool) -> Result<(String, Powers), Failu
     if is_able && !arguments.command.is_empty() {
         unshare_mounts().map_err(Failure::work)?;
     }
-    let is_confined = namespace.is_some();
-    let userxattr = arguments.userxattr || is_confined;
-    let kind = match (namespace, userxattr) {
-        (Some(name), _) => name,
-        (None, true) => "userxattr".to_owned(),
-        (None, false) => "trusted".to_owned(),
-    };
-    let powers = Powers {
-        userxattr,
-        is_confined,
-    };
-    Ok((kind, powers))
+    Ok(kind_of(namespace, arguments.userxattr))
 }
 
 fn check_target(target: &Path) -> Result<(), Failure> {
@@ -218,57 +174,6 @@ fn check_target(target: &Path) -> Result<(), Failure> {
             fail("it is not there; make the directory first")
         }
         Err(error) => fail(&error.to_string()),
-    }
-}
-
-/// The blobs of an image's layers, bottom first, with the DiffIDs that its configuration says.
-fn blobs(image: &ImageState) -> Result<Vec<LayerBlob>, Failure> {
-    let count = image.layers.len();
-    if count > MAX_LOWERS {
-        return Err(Failure::Work(format!(
-            "the image has {count} layers, and the kernel's overlayfs takes {MAX_LOWERS}: squash some of them"
-        )));
-    }
-    let entry = image.opened().map(|opened| opened.entry());
-    let mut blobs = Vec::new();
-    for (number, layer) in (1..).zip(&image.layers) {
-        let fail = |reason: &dyn std::fmt::Display| Err(Failure::Work(format!("layer {number}: {reason}")));
-        let Some(origin) = layer.layer.origin() else {
-            return fail(&"it is not in the archive");
-        };
-        if let Some(damage) = origin.read().and_then(|read| read.damage.as_ref()) {
-            return fail(damage);
-        }
-        let came = layer.came.as_ref().map(|came| came.layer);
-        let claim = came.and_then(|layer| entry?.layers.get(layer)?.diff_id.as_ref());
-        let diff_id = claim.and_then(|claim| claim.sha256());
-        if let (Some(claim), None) = (claim, diff_id) {
-            return fail(&format!("its DiffID `{}` is no SHA-256 digest", claim.text()));
-        }
-        blobs.push(LayerBlob {
-            diff_id,
-            blob: origin.blob().clone(),
-        });
-    }
-    Ok(blobs)
-}
-
-fn unpack(place: &Place, blobs: &[LayerBlob]) -> Result<Vec<UnpackedLayer>, Failure> {
-    let mut progress = Progress::new();
-    let stack = place.stack(blobs, &mut |unpacking| match unpacking {
-        Unpacking::Waiting => eprintln!("handroll: waiting for another handroll that unpacks layers"),
-        Unpacking::Working { done, total } => progress.show("unpacking layers", done, total),
-    });
-    stack.map_err(Failure::work)
-}
-
-fn tell_left_out(stack: &[UnpackedLayer]) {
-    let mut all = LeftOut::default();
-    for layer in stack {
-        all.add(&layer.left_out);
-    }
-    for line in all.lines() {
-        eprintln!("handroll: {line}");
     }
 }
 
@@ -306,7 +211,7 @@ fn mount(
 
 fn announce(mounted: &Mounted, own: Option<&(Session, Upper)>, arguments: &MountArgs, layers: usize) {
     let target = mounted.target().display();
-    println!("{target}: {} mounted", layer_count(layers));
+    println!("{target}: {} mounted", layers::count(layers));
     match (own, &arguments.upper) {
         (None, _) => println!("read-only"),
         (Some((_, upper)), Some(_)) => println!("writes go to {}", upper.upper.display()),
@@ -336,14 +241,6 @@ fn run_command(command: &[OsString], mounted: Mounted, own: Option<Session>) -> 
             }))
         }
     }
-}
-
-/// The exit code of a command; one that a signal ended has 128 and its number, as shells have it.
-fn code_of(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
 /// Runs `handroll umount`.
@@ -382,7 +279,9 @@ fn prune_place(base: &Path) -> Result<Verdict, Failure> {
     let kinds = match may_mount() {
         true => kinds(base).map_err(Failure::work)?,
         false => {
-            let own = enter_user_namespace().map_err(Failure::work)?.name;
+            let own = enter_user_namespace(MappedIds::Subordinate)
+                .map_err(Failure::work)?
+                .name;
             let mut kinds = kinds(base).map_err(Failure::work)?;
             kinds.retain(|kind| *kind == own);
             kinds
@@ -406,13 +305,6 @@ fn prune_place(base: &Path) -> Result<Verdict, Failure> {
             ),
         }
     }
-    println!("removed {}, {all_kept} in use", layer_count(all_removed));
+    println!("removed {}, {all_kept} in use", layers::count(all_removed));
     Ok(Verdict::Fine)
-}
-
-fn layer_count(count: usize) -> String {
-    match count {
-        1 => "1 layer".to_owned(),
-        count => format!("{count} layers"),
-    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handroll::image::catalog::Catalog;
+use handroll::image::json::Document;
 use handroll::layer::{Origin, ReadJob, Reading};
 use handroll::native::TemporaryFiles;
 use handroll::overlay::Stack;
@@ -67,12 +68,19 @@ pub fn apply(workbench: &mut Workbench, time: Time, action: Action) -> Result<()
 
 /// The one image that was asked for.
 pub fn open_image(arguments: &ImageArgs) -> Result<Arc<ImageState>, Failure> {
+    Ok(open_with_config(arguments)?.0)
+}
+
+/// The one image that was asked for, and its configuration as it stands there; the tar of a layer has none.
+pub fn open_with_config(arguments: &ImageArgs) -> Result<(Arc<ImageState>, Option<Document>), Failure> {
     let catalog = open(&arguments.file)?;
     let number = arguments.choice.one(&catalog)?;
+    let config = catalog.images[number].config;
+    let config = config.and_then(|node| catalog.node(node).document.clone());
     let mut workbench = workbench();
     let name = arguments.file.display().to_string();
     admit(&mut workbench, catalog, name, Ids::DEFAULT)?;
-    Ok(workbench.state().images[number].clone())
+    Ok((workbench.state().images[number].clone(), config))
 }
 
 /// The layer with this number, from 1 on.

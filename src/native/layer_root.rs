@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::rc::Rc;
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
@@ -18,6 +19,7 @@ use rustix::fs::{
 
 use super::overlay_mount::proc_path;
 use super::remove::{open_directory, remove_all};
+use super::signal::Held;
 use super::xattr;
 use crate::content::Content;
 use crate::layer::dialect::{Attributes, Errno, FileSystem, GoError, Kind, Sort, Why};
@@ -60,6 +62,8 @@ pub(super) struct LayerRoot {
     powers: Powers,
     left_out: LeftOut,
     lookups: Cell<u64>,
+    /// Signals that end the work.
+    held: Option<Rc<Held>>,
 }
 
 /// Something in it: open, but only as a place.
@@ -106,7 +110,23 @@ impl LayerRoot {
             powers,
             left_out: LeftOut::default(),
             lookups: Cell::new(0),
+            held: None,
         })
+    }
+
+    /// The same, with calls that fail with EINTR once one of these signals has come.
+    pub(super) fn stopping_at(self, held: Rc<Held>) -> Self {
+        Self {
+            held: Some(held),
+            ..self
+        }
+    }
+
+    fn go_on(&self) -> Result<()> {
+        match self.held.as_ref().and_then(|held| held.stopped()) {
+            None => Ok(()),
+            Some(_) => Err(ours(rustix::io::Errno::INTR)),
+        }
     }
 
     /// What could not be kept.
@@ -115,6 +135,7 @@ impl LayerRoot {
     }
 
     fn find(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
+        self.go_on()?;
         self.lookups.set(self.lookups.get() + 1);
         if path.len() >= PATH_MAX {
             return Err(Errno::ENAMETOOLONG);
@@ -168,8 +189,30 @@ impl LayerRoot {
         let (parent, name) = self.place(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&parent, name, flags, Mode::from_raw_mode(0o600)).map_err(ours)?;
-        write_content(&File::from(file), data)?;
+        self.write_content(&File::from(file), data)?;
         Ok(node_at(&parent, name)?)
+    }
+
+    /// Writes all bytes into a new file, with holes for blocks of zeros.
+    fn write_content(&self, file: &File, data: &Content) -> Result<(), Why> {
+        let failed = |error: io::Error| Errno::Other(error.raw_os_error().unwrap_or(0));
+        let mut buffer = vec![0; (data.len().min(16 * BLOCK as u64)) as usize];
+        let mut offset = 0;
+        while offset < data.len() {
+            let length = (data.len() - offset).min(buffer.len() as u64) as usize;
+            let window = &mut buffer[..length];
+            self.go_on()?;
+            data.read_at(offset, window).map_err(GoError::Content)?;
+            for (number, block) in window.chunks(BLOCK).enumerate() {
+                if block != &ZEROS[..block.len()] {
+                    let at = offset + (number * BLOCK) as u64;
+                    file.write_all_at(block, at).map_err(failed)?;
+                }
+            }
+            offset += length as u64;
+        }
+        file.set_len(data.len()).map_err(failed)?;
+        Ok(())
     }
 }
 
@@ -180,27 +223,6 @@ fn node_at(parent: &OwnedFd, name: &[u8]) -> Result<Node> {
         sort: sort_of(&fd)?,
         fd,
     })
-}
-
-/// Writes all bytes into a new file, with holes for blocks of zeros.
-fn write_content(file: &File, data: &Content) -> Result<(), Why> {
-    let failed = |error: io::Error| Errno::Other(error.raw_os_error().unwrap_or(0));
-    let mut buffer = vec![0; (data.len().min(16 * BLOCK as u64)) as usize];
-    let mut offset = 0;
-    while offset < data.len() {
-        let length = (data.len() - offset).min(buffer.len() as u64) as usize;
-        let window = &mut buffer[..length];
-        data.read_at(offset, window).map_err(GoError::Content)?;
-        for (number, block) in window.chunks(BLOCK).enumerate() {
-            if block != &ZEROS[..block.len()] {
-                let at = offset + (number * BLOCK) as u64;
-                file.write_all_at(block, at).map_err(failed)?;
-            }
-        }
-        offset += length as u64;
-    }
-    file.set_len(data.len()).map_err(failed)?;
-    Ok(())
 }
 
 fn id<T>(raw: u32, of: impl Fn(u32) -> T) -> Option<T> {
@@ -327,9 +349,16 @@ impl FileSystem for LayerRoot {
         };
         match name {
             // The root itself is not ours to remove: nothing asks for it.
-            b"" => Err(Errno::EINVAL),
-            name => remove_all(&parent, name).map_err(ours),
+            b"" => return Err(Errno::EINVAL),
+            name => remove_all(&parent, name).map_err(ours)?,
         }
+        let is_under = |device: &[u8]| {
+            device
+                .strip_prefix(path)
+                .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        };
+        self.left_out.devices.retain(|device| !is_under(device));
+        Ok(())
     }
 
     fn lchown(&mut self, node: &Node, uid: u32, gid: u32) -> Result<()> {

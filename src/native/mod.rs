@@ -2,6 +2,7 @@
 //! directories as trees. The core knows none of it.
 
 mod command;
+mod container;
 mod disk;
 mod file;
 mod kernel;
@@ -17,14 +18,18 @@ mod place;
 mod prune;
 mod remove;
 mod root;
+mod root_view;
 mod scratch;
 mod session;
+mod signal;
 mod truncate;
+mod unpack;
 mod xattr;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use command::run_to_end;
+pub use container::{Bundle, Ended, Runtime, find_runtime};
 pub use disk::{DiskError, DiskOptions, DiskTree, Owner, Times, read_dir};
 pub use file::FileSource;
 pub use kernel::{Kernel, KernelError, Process, other_settings};
@@ -32,7 +37,8 @@ pub use layer_root::{LeftOut, Powers};
 pub use listing::read_files;
 pub use mount_error::{MountError, Role};
 pub use namespace::{
-    NamespaceError, UserNamespace, enter_user_namespace, may_mount, unshare_mounts, user_namespace,
+    MappedIds, NamespaceError, UserNamespace, enter_user_namespace, id_maps, may_mount, unshare_mounts,
+    user_namespace,
 };
 pub use note::{Note, Spelling};
 pub use overlay_mount::{
@@ -40,8 +46,12 @@ pub use overlay_mount::{
 };
 pub use place::{LayerBlob, Place, PlaceError, UnpackedLayer, Unpacking};
 pub use prune::{Pruned, Users, kinds, prune};
+pub use remove::remove_tree;
+pub use root_view::RootView;
 pub use scratch::TemporaryFiles;
 pub use session::{Session, UnmountError, Unmounted, Upper, unmount_at};
+pub use signal::raise;
+pub use unpack::{UnpackError, UnpackedRoot, unpack};
 
 /// A number for a new source, used once in this process.
 pub fn next_source_id() -> u64 {

@@ -11,6 +11,7 @@ use rustix::process::{getgid, getpid, getuid};
 use rustix::thread::{CapabilitySet, UnshareFlags, capabilities, unshare_unsafe};
 
 use crate::digest::Digest;
+use crate::runtime::IdMapping;
 
 /// Whether this process may mount.
 pub fn may_mount() -> bool {
@@ -74,11 +75,23 @@ fn mend(errno: Errno) -> &'static str {
     }
 }
 
-/// Moves this process into a user namespace with mounts of its own, in which the user is root. Subordinate ids
-/// are mapped from 1 on if /etc/subuid and /etc/subgid give some and newuidmap(1) and newgidmap(1) map them.
-pub fn enter_user_namespace() -> Result<UserNamespace, NamespaceError> {
+/// Which ids a user namespace maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MappedIds {
+    /// The user's own, as root: all that is made in it belongs to the user outside too.
+    Own,
+    /// Subordinate ids as well, from 1 on, if /etc/subuid and /etc/subgid give some and newuidmap(1) and newgidmap(1)
+    /// map them.
+    Subordinate,
+}
+
+/// Moves this process into a user namespace with mounts of its own, in which the user is root.
+pub fn enter_user_namespace(ids: MappedIds) -> Result<UserNamespace, NamespaceError> {
     let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
-    let mappers = mappers(uid, gid);
+    let mappers = match ids {
+        MappedIds::Own => Err("no others were asked for".to_owned()),
+        MappedIds::Subordinate => mappers(uid, gid),
+    };
     unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)
         .map_err(|errno| NamespaceError::Refused { errno })?;
     let single = mappers.and_then(|[users, groups]| {
@@ -106,6 +119,21 @@ pub fn user_namespace() -> Result<Option<String>, NamespaceError> {
     let map = fs::read_to_string("/proc/self/uid_map")?;
     let is_all = map.split_whitespace().eq(["0", "0", "4294967295"]);
     Ok(if is_all { None } else { Some(name_of_maps()?) })
+}
+
+/// The ids that this process's user namespace maps, by the file `uid_map` or `gid_map`.
+pub fn id_maps(file: &str) -> io::Result<Vec<IdMapping>> {
+    let text = fs::read_to_string(format!("/proc/self/{file}"))?;
+    let mapping = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(IdMapping {
+            container_id: next()?,
+            host_id: next()?,
+            size: next()?,
+        })
+    };
+    Ok(text.lines().filter_map(mapping).collect())
 }
 
 fn name_of_maps() -> io::Result<String> {

@@ -272,15 +272,7 @@ impl Place {
         tell: &mut dyn FnMut(u64),
     ) -> Result<UnpackedLayer, PlaceError> {
         let number = stack.len() + 1;
-        let (tar, found) =
-            plain_tar(&layer.blob, tell).map_err(|error| PlaceError::Blob { layer: number, error })?;
-        if let Some(expected) = layer.diff_id.filter(|&expected| expected != found) {
-            return Err(PlaceError::DiffId {
-                layer: number,
-                expected,
-                found,
-            });
-        }
+        let (tar, found) = checked_tar(layer, number, tell)?;
         let below = stack.last().map(|layer| layer.chain_id);
         let chain_id = chain_id(below, found);
         if let Some(known) = self.known(chain_id)? {
@@ -323,12 +315,7 @@ impl Place {
         let open =
             |layer: &UnpackedLayer| at(&layer.directory, LayerRoot::open(&layer.directory, self.powers));
         let below: Vec<LayerRoot> = stack.iter().map(open).collect::<Result<_, _>>()?;
-        apply_layer(tar, &mut fs_root, &below, None).map_err(|fault| PlaceError::Entry {
-            layer,
-            offset: fault.offset,
-            name: fault.name,
-            why: fault.why,
-        })?;
+        apply_to(tar, &mut fs_root, &below, layer)?;
         let left_out = fs_root.into_left_out();
         if left_out != LeftOut::default() {
             let lost = work.join("lost");
@@ -339,6 +326,39 @@ impl Place {
             File::open(work).and_then(|directory| Ok(syncfs(&directory)?)),
         )?;
         Ok(left_out)
+    }
+}
+
+/// Applies a layer's tar to a directory, with the layers below it if they are kept apart.
+pub(super) fn apply_to(
+    tar: &Content,
+    root: &mut LayerRoot,
+    below: &[LayerRoot],
+    layer: usize,
+) -> Result<(), PlaceError> {
+    apply_layer(tar, root, below, None).map_err(|fault| PlaceError::Entry {
+        layer,
+        offset: fault.offset,
+        name: fault.name,
+        why: fault.why,
+    })
+}
+
+/// The tar of a layer, counted from 1 on, and its digest, which is the one that the image says.
+pub(super) fn checked_tar(
+    layer: &LayerBlob,
+    number: usize,
+    tell: &mut dyn FnMut(u64),
+) -> Result<(Content, Digest), PlaceError> {
+    let (tar, found) =
+        plain_tar(&layer.blob, tell).map_err(|error| PlaceError::Blob { layer: number, error })?;
+    match layer.diff_id.filter(|&expected| expected != found) {
+        None => Ok((tar, found)),
+        Some(expected) => Err(PlaceError::DiffId {
+            layer: number,
+            expected,
+            found,
+        }),
     }
 }
 

@@ -1,9 +1,21 @@
 //! Removing trees that strangers made: no link is followed, and neither memory nor descriptors grow with the depth.
 
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
+
+/// Removes a directory with all that is in it.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    Ok(remove_all(File::open(parent)?, name.as_bytes())?)
+}
 
 /// Removes what `name` is in a directory, with all that is in it, without following links and without a stack
 /// that grows with the depth: what lies deeper than a level is moved up first.
@@ -76,8 +88,6 @@ fn lift(open: &[(OwnedFd, Vec<u8>)], child: &[u8]) -> Result<(), Errno> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use rustix::fs::{mkdirat, symlinkat};
 
     use super::*;

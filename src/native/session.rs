@@ -7,6 +7,7 @@
 //!                     upper      a directory, or a link to the one that was given
 //!                     work       likewise
 //!                     target     a link to where it is mounted; none for a command's own
+//!                     runtime    a link to the program that runs a container in it; its state is in `state`
 //! ```
 //!
 //! A record is a link, since a link holds any path.
@@ -21,6 +22,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::FdFlags;
 use rustix::mount::{UnmountFlags, unmount};
 
+use super::container::Runtime;
 use super::mountinfo::{self, MountLine};
 use super::place::{Place, PlaceError, at, lock_file, make_private, remove_directory, retry};
 
@@ -114,6 +116,19 @@ impl Session {
         at(&link, symlink(target, &link))
     }
 
+    /// Its own directory, for whatever goes with it.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A runtime for a container that goes with it: whoever removes the session ends the container first.
+    pub fn runtime(&self, program: &Path) -> Result<Runtime, PlaceError> {
+        let program = at(program, fs::canonicalize(program))?;
+        let link = self.directory.join("runtime");
+        at(&link, symlink(&program, &link))?;
+        Ok(runtime_of(program, &self.directory))
+    }
+
     /// Leaves the lock open for the commands that this process starts: as long as one of them lives, nobody
     /// sweeps the session.
     pub fn share_lock(&self) -> Result<(), PlaceError> {
@@ -144,6 +159,10 @@ impl Drop for Session {
     }
 }
 
+fn runtime_of(program: PathBuf, session: &Path) -> Runtime {
+    Runtime::new(program, session.join("state"))
+}
+
 /// The path that a session has under a name: of a link, where it leads.
 fn path_of(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(name);
@@ -166,6 +185,9 @@ fn free(directory: &Path) -> Result<(), PlaceError> {
 /// Removes a session, and the work directory beside an upper one that was given. Nobody else may change sessions
 /// meanwhile.
 fn remove(directory: &Path) -> Result<(), PlaceError> {
+    if let Ok(program) = fs::read_link(directory.join("runtime")) {
+        runtime_of(program, directory).end_all();
+    }
     if let Ok(work) = fs::read_link(directory.join("work")) {
         remove_directory(&work)?;
     }

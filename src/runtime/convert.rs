@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::RuntimeError;
 use super::config::ImageConfig;
 use super::spec::{
-    Capabilities, Cpu, DeviceRule, IdMapping, Linux, Mount, Namespace, Process, Resources, Rlimit, Root, Spec,
+    Capabilities, Cpu, DeviceRule, IdMapping, Linux, Mount, Namespace, Process, Resources, Rlimit, Root,
+    Spec, User,
 };
 use super::user::user;
 use crate::image::root::{Root as View, resolve};
@@ -40,8 +41,8 @@ pub enum Users {
     /// Those of whoever starts the runtime.
     #[default]
     Same,
-    /// The same, but that is a user namespace with these groups, which may not manage cgroups.
-    Inside(Vec<IdMapping>),
+    /// The same, but that is a user namespace with these users and groups, which may not manage cgroups.
+    Inside(Vec<IdMapping>, Vec<IdMapping>),
     /// A new user namespace with these users and groups, made by somebody who is not root.
     New(Vec<IdMapping>, Vec<IdMapping>),
 }
@@ -96,10 +97,7 @@ pub fn convert(config: &ImageConfig, request: &Request, view: &dyn View) -> Resu
         request.manner,
         view,
     )?;
-    if let Users::New(..) = request.users {
-        // Who is not root may set no groups, and runc refuses to start.
-        user.additional_gids.clear();
-    }
+    restrict(&mut user, &request.users)?;
     Ok(Spec {
         oci_version: "1.0.2-dev",
         process: Process {
@@ -131,6 +129,30 @@ pub fn convert(config: &ImageConfig, request: &Request, view: &dyn View) -> Resu
         },
         linux: linux(request),
     })
+}
+
+fn is_mapped(maps: &[IdMapping], id: u32) -> bool {
+    let has = |map: &IdMapping| map.container_id <= id && id - map.container_id < map.size;
+    maps.iter().any(has)
+}
+
+/// What is left of a user in a user namespace.
+fn restrict(user: &mut User, users: &Users) -> Result<(), RuntimeError> {
+    let (uids, gids) = match users {
+        Users::Same => return Ok(()),
+        Users::Inside(uids, gids) | Users::New(uids, gids) => (uids, gids),
+    };
+    for (what, maps, id) in [("user", uids, user.uid), ("group", gids, user.gid)] {
+        if !is_mapped(maps, id) {
+            return Err(RuntimeError::Unmapped { what, id });
+        }
+    }
+    match users {
+        // Who is not root may set no groups, and runc refuses to start.
+        Users::New(..) => user.additional_gids.clear(),
+        _ => user.additional_gids.retain(|&gid| is_mapped(gids, gid)),
+    }
+    Ok(())
 }
 
 fn without_nul(place: impl FnOnce() -> String, value: &str) -> Result<(), RuntimeError> {
@@ -283,10 +305,7 @@ const TTY_GROUP: &str = "gid=5";
 fn mounts(config: &ImageConfig, request: &Request, view: &dyn View) -> Result<Vec<Mount>, RuntimeError> {
     let has_tty_group = match &request.users {
         Users::Same => true,
-        Users::Inside(gids) | Users::New(_, gids) => {
-            let has = |map: &IdMapping| map.container_id <= 5 && 5 - map.container_id < map.size;
-            gids.iter().any(has)
-        }
+        Users::Inside(_, gids) | Users::New(_, gids) => is_mapped(gids, 5),
     };
     let option = |option: &&&str| **option != TTY_GROUP || has_tty_group;
     let mut mounts: Vec<Mount> = MOUNTS

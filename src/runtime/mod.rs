@@ -81,6 +81,16 @@ pub enum RuntimeError {
         /// Why the file could not be read, if it could not.
         reason: Option<String>,
     },
+    /// The user namespace has no such user or group.
+    #[error(
+        "User: the user namespace maps no {what} {id}; run this as root, or choose a user that is mapped (root is)"
+    )]
+    Unmapped {
+        /// `user` or `group`.
+        what: &'static str,
+        /// Its number.
+        id: u32,
+    },
     /// A file of the image that says who users are cannot be read.
     #[error("{file}: {reason}")]
     UserFile {

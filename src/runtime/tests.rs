@@ -267,13 +267,18 @@ fn a_user_namespace_has_what_it_maps() {
         host_id: 1000,
         size,
     };
-    let new = |size| move |request: &mut Request| request.users = Users::New(vec![map(1)], vec![map(size)]);
-    let spec = converted(config, new(1), &users()).unwrap();
+    let new = |uids, gids| {
+        move |request: &mut Request| request.users = Users::New(vec![map(uids)], vec![map(gids)])
+    };
+    let error = converted(config, new(1, 1), &users()).unwrap_err();
+    assert!(error.to_string().contains("maps no user 1000"), "{error}");
+    let error = converted(config, new(1001, 1), &users()).unwrap_err();
+    assert!(error.to_string().contains("maps no group 1001"), "{error}");
+    let root = r#"{"config": {"Cmd": ["c"]}}"#;
+    let spec = converted(root, new(1, 1), &users()).unwrap();
     let document = String::from_utf8(spec.document()).unwrap();
-    assert!(
-        document.contains(r#""uidMappings":[{"containerID":0,"hostID":1000,"size":1}]"#),
-        "{document}"
-    );
+    let maps = r#""uidMappings":[{"containerID":0,"hostID":1000,"size":1}]"#;
+    assert!(document.contains(maps), "{document}");
     assert!(
         document.contains(r#"{"type":"user"}"#) && !document.contains("resources"),
         "{document}"
@@ -281,8 +286,17 @@ fn a_user_namespace_has_what_it_maps() {
     assert!(spec.process.user.additional_gids.is_empty());
     let pts = |spec: &Spec| spec.mounts[2].options.join(",");
     assert!(!pts(&spec).contains("gid=5"));
-    assert!(!pts(&converted(config, new(5), &users()).unwrap()).contains("gid=5"));
-    assert!(pts(&converted(config, new(6), &users()).unwrap()).contains("gid=5"));
+    assert!(!pts(&converted(root, new(1, 5), &users()).unwrap()).contains("gid=5"));
+    assert!(pts(&converted(root, new(1, 6), &users()).unwrap()).contains("gid=5"));
+    let inside = |request: &mut Request| request.users = Users::Inside(vec![map(1)], vec![map(8)]);
+    assert_eq!(
+        converted(root, inside, &users())
+            .unwrap()
+            .process
+            .user
+            .additional_gids,
+        [0]
+    );
 }
 
 fn all_steps(config: &str, view: &Files) -> Result<Vec<Step>, RuntimeError> {
