@@ -22,8 +22,8 @@ use super::mount_error::MountError;
 use super::overlay_mount::{Mounted, OverlayMount, OverlayOptions, RedirectDir};
 use crate::content::Content;
 use crate::overlay::mount::{
-    Call, Caller, Detail, Errno, FileType, Io, Marks, NodeType, OpenFlags, Options, Redirect, Reply, Row,
-    SETTINGS, SetTime, SetXattr, Stat, System,
+    Call, Caller, Detail, Errno, FileType, Io, Marks, NodeType, OnDescriptor, OpenFlags, Options, Redirect,
+    Reply, Row, SETTINGS, SetTime, SetXattr, Stat, System,
 };
 use crate::tree::{Device, Ino, Inode, Metadata, Node, Time, Tree};
 
@@ -35,7 +35,11 @@ pub struct Kernel {
     lowers: usize,
     has_upper: bool,
     options: Options,
+    /// Files that stay open, by the numbers that callers chose.
+    files: Files,
 }
+
+type Files = BTreeMap<u8, OwnedFd>;
 
 /// A real overlay could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +83,7 @@ impl Kernel {
             lowers: lowers.len(),
             has_upper: upper.is_some(),
             options,
+            files: Files::new(),
         };
         let marks = Marks::of(options);
         for (position, tree) in lowers.iter().enumerate() {
@@ -125,6 +130,7 @@ impl Kernel {
     }
 
     fn leave(&mut self) -> Result<(), KernelError> {
+        self.files.clear();
         at(Path::new("/"), fchdir(&self.outside))?;
         at(Path::new("/"), chroot("."))?;
         match self.mounted.take() {
@@ -190,7 +196,7 @@ impl System for Kernel {
         if let Call::Remount { options } = call {
             return self.remount(*options);
         }
-        run_as(caller, call)
+        run_as(caller, call, &mut self.files)
     }
 }
 
@@ -210,7 +216,7 @@ pub fn other_settings() -> Vec<String> {
     told.flatten().collect()
 }
 
-/// The files that this thread sees, as they are, as a [`System`].
+/// The files that this thread sees, as they are, as a [`System`]. None stays open.
 pub struct Process;
 
 impl System for Process {
@@ -218,18 +224,18 @@ impl System for Process {
         if let Call::Remount { .. } = call {
             return Err(Errno::EINVAL);
         }
-        run_as(caller, call)
+        run_as(caller, call, &mut Files::new())
     }
 }
 
 /// Makes a call as somebody: this thread, which has root's rights, has them not meanwhile if the caller is not
 /// root.
-fn run_as(caller: Caller, call: &Call) -> Result<Reply, Errno> {
+fn run_as(caller: Caller, call: &Call, files: &mut Files) -> Result<Reply, Errno> {
     rustix::process::umask(Mode::from_raw_mode(caller.umask.into()));
     let result = match (caller.uid, caller.gid) {
-        (0, 0) => run(call),
+        (0, 0) => run(call, files),
         (uid, gid) => become_user(uid, gid).and_then(|()| {
-            let result = run(call);
+            let result = run(call, files);
             become_user(0, 0).expect("the saved user is root");
             result
         }),
@@ -262,7 +268,7 @@ fn follow_flag(follow: bool) -> AtFlags {
 }
 
 /// Makes one call.
-fn run(call: &Call) -> Result<Reply, RawErrno> {
+fn run(call: &Call, files: &mut Files) -> Result<Reply, RawErrno> {
     let mode = |mode: u16| Mode::from_raw_mode(mode.into());
     match call {
         Call::Open {
@@ -270,7 +276,8 @@ fn run(call: &Call) -> Result<Reply, RawErrno> {
             flags,
             mode,
             io,
-        } => return open(path, *flags, *mode, io),
+        } => return open(path, *flags, *mode, io, files),
+        Call::Descriptor { number, what } => return on_descriptor(*number, what, files),
         Call::Truncate { path, length } => super::truncate::truncate(&c(path)?, *length)?,
         Call::Mkdir { path, mode: bits } => rustix::fs::mkdir(c(path)?, mode(*bits))?,
         Call::Mknod {
@@ -378,7 +385,7 @@ fn timespec(time: SetTime) -> Timespec {
     Timespec { tv_sec, tv_nsec }
 }
 
-fn open(path: &[u8], flags: OpenFlags, mode: u16, io: &Io) -> Result<Reply, RawErrno> {
+fn open(path: &[u8], flags: OpenFlags, mode: u16, io: &Io, files: &mut Files) -> Result<Reply, RawErrno> {
     let mut bits = match (flags.read, flags.write) {
         (true, true) => OFlags::RDWR,
         (false, true) => OFlags::WRONLY,
@@ -398,6 +405,10 @@ fn open(path: &[u8], flags: OpenFlags, mode: u16, io: &Io) -> Result<Reply, RawE
     }
     let file = rustix::fs::open(c(path)?, bits, Mode::from_raw_mode(mode.into()))?;
     match io {
+        Io::Keep(number) if (flags.read || flags.write) && is_file(&file)? => {
+            files.insert(*number, file);
+            Ok(Reply::Done)
+        }
         Io::Read if flags.read && is_file(&file)? => read(&file),
         Io::Write(offset, content) if flags.write && is_file(&file)? => {
             let bytes = content.read_all(1 << 30).map_err(|_| RawErrno::IO)?;
@@ -406,6 +417,26 @@ fn open(path: &[u8], flags: OpenFlags, mode: u16, io: &Io) -> Result<Reply, RawE
         }
         _ => Ok(Reply::Done),
     }
+}
+
+fn on_descriptor(number: u8, what: &OnDescriptor, files: &mut Files) -> Result<Reply, RawErrno> {
+    let file = files.get(&number).ok_or(RawErrno::BADF)?;
+    match what {
+        OnDescriptor::Read => return read(file),
+        OnDescriptor::Write(offset, content) => {
+            let bytes = content.read_all(1 << 30).map_err(|_| RawErrno::IO)?;
+            if bytes.is_empty() {
+                rustix::io::write(file, &[])?;
+            }
+            // On Linux that is at the end, wherever the offset, if it was opened to append.
+            write(file, *offset, &bytes, false)?;
+        }
+        OnDescriptor::Stat => return Ok(Reply::Stat(stat_of(&rustix::fs::fstat(file)?))),
+        OnDescriptor::Truncate(length) => rustix::fs::ftruncate(file, *length as u64)?,
+        OnDescriptor::Chmod(mode) => rustix::fs::fchmod(file, Mode::from_raw_mode((*mode).into()))?,
+        OnDescriptor::Close => drop(files.remove(&number)),
+    }
+    Ok(Reply::Done)
 }
 
 fn is_file(file: &OwnedFd) -> Result<bool, RawErrno> {
@@ -417,7 +448,7 @@ fn read(file: &OwnedFd) -> Result<Reply, RawErrno> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
-        match rustix::io::read(file, &mut buffer[..])? {
+        match rustix::io::pread(file, &mut buffer[..], bytes.len() as u64)? {
             0 => return Ok(Reply::Content(Content::inline(bytes))),
             count => bytes.extend_from_slice(&buffer[..count]),
         }

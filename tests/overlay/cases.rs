@@ -2,7 +2,7 @@
 
 use handroll::content::Content;
 use handroll::overlay::mount::{
-    Call, Caller, Io, NodeType, OpenFlags, Options, Overlay, Path, Reply, SetTime, SetXattr,
+    Call, Caller, Io, NodeType, OnDescriptor, OpenFlags, Options, Overlay, Path, Reply, SetTime, SetXattr,
 };
 use handroll::tree::{Device, Directory, Metadata, Node, Time, Tree, TreePath};
 
@@ -18,6 +18,8 @@ pub struct Case {
     pub calls: Vec<(Caller, Call)>,
     /// Whether others than root make calls, too.
     pub has_users: bool,
+    /// Whether files stay open.
+    pub has_open: bool,
     /// Whether everything is looked at before the first call, which leaves marks in the upper.
     pub looks_first: bool,
 }
@@ -71,6 +73,7 @@ pub fn layers(random: &mut Random, way: Way) -> Case {
         options: way.options(),
         calls: Vec::new(),
         has_users: kind.has_users,
+        has_open: random.once_in(3),
         looks_first: random.once_in(4),
     }
 }
@@ -165,6 +168,9 @@ fn fill(
         if random.once_in(8) {
             set_xattr(&mut attributes, b"user.x", b"1");
         }
+        if !way.is_in_user_namespace() && random.once_in(8) {
+            set_xattr(&mut attributes, b"trusted.t", b"y");
+        }
         match random.below(100) {
             0..10 if way == Way::XattrWhiteouts => {
                 set_xattr(&mut attributes, b"trusted.overlay.whiteout", b"");
@@ -177,7 +183,10 @@ fn fill(
                     .expect("a new name");
             }
             28..53 => {
-                attributes.mode |= if random.once_in(8) { 0o2000 } else { 0 };
+                attributes.mode |= match kind.has_users {
+                    true => random.pick(&[0, 0, 0, 0o2000, 0o3777]),
+                    false => random.pick(&[0, 0, 0, 0, 0, 0, 0, 0o2000]),
+                };
                 if let (Some(target), true) = (redirect.clone(), random.once_in(4)) {
                     set_xattr(&mut attributes, b"trusted.overlay.redirect", &target);
                     *redirect = None;
@@ -273,6 +282,21 @@ pub fn call(random: &mut Random, overlay: &Overlay, case: &Case) -> Call {
     let follow = !random.once_in(3);
     let target = path(random, overlay);
     let mode = random_mode(random, case.has_users);
+    if case.has_open && random.once_in(3) {
+        return match random.below(5) {
+            0..3 => on_descriptor(random, mode),
+            _ => Call::Open {
+                path: target,
+                flags: OpenFlags {
+                    read: true,
+                    write: random.once_in(4),
+                    ..OpenFlags::default()
+                },
+                mode,
+                io: Io::Keep(random.below(2) as u8),
+            },
+        };
+    }
     match random.below(100) {
         0..12 => open(random, target, mode),
         12..15 => Call::Truncate {
@@ -336,6 +360,22 @@ pub fn call(random: &mut Random, overlay: &Overlay, case: &Case) -> Call {
         95..98 => Call::Stat { path: target, follow },
         _ if random.once_in(2) => Call::Readlink { path: target },
         _ => Call::Remount { options: None },
+    }
+}
+
+/// A call on one of two descriptors.
+fn on_descriptor(random: &mut Random, mode: u16) -> Call {
+    let what = match random.below(10) {
+        0..3 => OnDescriptor::Read,
+        3..5 => OnDescriptor::Write(random.below(6) as u64, Content::inline(*b"fd")),
+        5 => OnDescriptor::Stat,
+        6 => OnDescriptor::Truncate(random.below(6) as i64 - 1),
+        7..9 => OnDescriptor::Chmod(mode),
+        _ => OnDescriptor::Close,
+    };
+    Call::Descriptor {
+        number: random.below(2) as u8,
+        what,
     }
 }
 

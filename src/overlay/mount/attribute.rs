@@ -4,7 +4,7 @@ use super::call::SetTime;
 use super::event::Rule;
 use super::lookup::{Dentry, Real};
 use super::op::{Done, Op, chain_path, upper_of};
-use super::permission::WRITE;
+use super::permission::{WRITE, last};
 use super::upper::{Attributes, UpperKind};
 use super::{FileType, Overlay, Reply, Stat};
 use crate::tree::{Device, Node, Time};
@@ -13,8 +13,9 @@ impl Op<'_> {
     pub fn chmod(&mut self, path: &[u8], mode: u16) -> Done<Reply> {
         let chain = self.find(path, true)?;
         self.want_write(path)?;
-        self.want_owner(&chain)?;
-        let mode = self.settable_mode(&chain, mode & 0o7777);
+        let full = chain_path(&chain);
+        self.want_owner(last(&chain), &full)?;
+        let mode = self.settable_mode(last(&chain), &full, mode & 0o7777);
         let number = self.writable(chain);
         self.set(number, |attributes| attributes.mode = mode);
         Ok(Reply::Done)
@@ -47,11 +48,10 @@ impl Op<'_> {
         let chain = self.find(path, follow)?;
         self.want_write(path)?;
         // Who may write a file may say that it was written now; any other time is the owner's affair.
+        let is_owner = self.want_owner(last(&chain), &chain_path(&chain));
         match (atime, mtime) {
-            (SetTime::Now, SetTime::Now) if self.want_owner(&chain).is_err() => {
-                self.want_access(&chain, WRITE)?
-            }
-            _ => self.want_owner(&chain)?,
+            (SetTime::Now, SetTime::Now) if is_owner.is_err() => self.want_access(&chain, WRITE)?,
+            _ => is_owner?,
         }
         let number = self.writable(chain);
         let now = self.caller.now;
@@ -125,7 +125,7 @@ impl Op<'_> {
         number
     }
 
-    fn set(&mut self, number: u64, change: impl FnOnce(&mut Attributes)) {
+    pub fn set(&mut self, number: u64, change: impl FnOnce(&mut Attributes)) {
         let now = self.caller.now;
         self.upper().change(number, |inode| {
             change(&mut inode.attributes);

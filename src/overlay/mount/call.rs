@@ -56,6 +56,38 @@ pub enum Io {
     Read,
     /// These bytes are written at an offset, or at the end when it was opened to append.
     Write(u64, Content),
+    /// It is not closed: a plain file stays open as the descriptor of that number, in place of what had it.
+    Keep(u8),
+}
+
+/// What is done with a descriptor.
+#[derive(Clone, Debug)]
+pub enum OnDescriptor {
+    /// pread(2), from the beginning to the end.
+    Read,
+    /// pwrite(2) of these bytes at an offset, or at the end when it was opened to append.
+    Write(u64, Content),
+    /// fstat(2)
+    Stat,
+    /// ftruncate(2)
+    Truncate(i64),
+    /// fchmod(2)
+    Chmod(u16),
+    /// close(2)
+    Close,
+}
+
+impl OnDescriptor {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write(..) => "write",
+            Self::Stat => "fstat",
+            Self::Truncate(_) => "ftruncate",
+            Self::Chmod(_) => "fchmod",
+            Self::Close => "close",
+        }
+    }
 }
 
 /// What mknod(2) makes.
@@ -107,6 +139,11 @@ pub enum Call {
         flags: OpenFlags,
         mode: u16,
         io: Io,
+    },
+    /// A call on a file that stayed open: [`Io::Keep`].
+    Descriptor {
+        number: u8,
+        what: OnDescriptor,
     },
     Truncate {
         path: Path,
@@ -190,7 +227,7 @@ pub enum Call {
     Readlink {
         path: Path,
     },
-    /// umount(2) and mount(2) again, with other options if there are any.
+    /// umount(2) and mount(2) again, for which all files are closed, with other options if there are any.
     Remount {
         options: Option<Options>,
     },
@@ -201,6 +238,7 @@ impl Call {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Open { .. } => "open",
+            Self::Descriptor { what, .. } => what.name(),
             Self::Truncate { .. } => "truncate",
             Self::Mkdir { .. } => "mkdir",
             Self::Mknod { .. } => "mknod",

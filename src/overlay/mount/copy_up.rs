@@ -77,6 +77,7 @@ impl Op<'_> {
                 .bytes = Some(links.into());
         }
         dentry.has_whiteouts = is_directory;
+        self.opened_is_copied(parents, dentry);
     }
 
     /// Replaces a directory that shows nothing, but holds whiteouts, by an opaque one without any, before it is

@@ -188,7 +188,9 @@ rules! {
     ErrnoRedirectInvalid "errno.redirect_invalid" EINVAL: "{path}: its redirect is neither a name nor a path.", "ovl_get_redirect_xattr";
     ErrnoMetacopy "errno.metacopy" EPERM: "{path}: copied up without its bytes by a mount with metacopy=on, which this mount does not follow.", "overlayfs.rst, Metadata only copy up";
     ErrnoUnmapped "errno.unmapped_owner" EINVAL: "{path}: the user namespace has no such user or group.", "user_namespaces(7)";
-    ErrnoNegativeLength "errno.negative_length" EINVAL: "{path}: a length cannot be negative.", "truncate(2)";
+    ErrnoBadDescriptor "errno.bad_descriptor" EBADF: "{path}: no file is open by that number, or not for this.", "read(2), write(2)";
+    ErrnoCopyUpGone "errno.copy_up_gone" EEXIST: "{path}: opened in its layer, its name gone since: it cannot be copied up, as something else has the name, if only a whiteout.", "ovl_copy_up_tmpfile";
+    ErrnoNegativeLength "errno.negative_length" EINVAL: "{path}: a length cannot be negative, and is not set by a descriptor that was opened to read.", "truncate(2)";
     ErrnoNotAFile "errno.not_a_file" EINVAL: "{path} is no regular file, so it has no length to set.", "truncate(2)";
     ErrnoNotALink "errno.not_a_link" EINVAL: "{path} is no symbolic link.", "readlink(2)";
     ErrnoOpenFlags "errno.open_flags" EINVAL: "{path}: O_CREAT makes files, O_DIRECTORY wants a directory.", "open(2)";

@@ -12,6 +12,7 @@ mod convert;
 mod copy_up;
 mod create;
 mod data;
+mod descriptor;
 mod errno;
 mod event;
 mod line;
@@ -32,16 +33,18 @@ mod upper;
 mod walk;
 mod xattr;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use imbl::OrdMap;
 
 pub use call::{
-    Call, Caller, FileType, Io, NodeType, OpenFlags, Outcome, Path, Reply, SetTime, SetXattr, Stat,
+    Call, Caller, FileType, Io, NodeType, OnDescriptor, OpenFlags, Outcome, Path, Reply, SetTime, SetXattr,
+    Stat,
 };
 pub use commit::{Committed, LeftOut, Unfit};
 pub use data::Data;
+use descriptor::Descriptor;
 pub use errno::Errno;
 pub use event::{Event, Layer, Rule};
 pub use line::{Directories, Engine, shown_options};
@@ -69,6 +72,8 @@ pub struct Overlay {
     /// What names of the upper were copied from, known as long as the overlay is mounted: the number of the
     /// directory and the name. A further name of a file is not known to be copied unless a mark says so.
     origins: OrdMap<(u64, FileName), Real>,
+    /// Files that stay open, by numbers that callers choose.
+    descriptors: BTreeMap<u8, Descriptor>,
     /// The layers in which directories with whiteouts by xattr were met since it was mounted.
     has_xwhiteouts: BTreeSet<usize>,
 }
@@ -89,6 +94,7 @@ impl Overlay {
             options,
             unpacked: now,
             origins: OrdMap::new(),
+            descriptors: BTreeMap::new(),
             has_xwhiteouts: BTreeSet::new(),
         };
         overlay.note_roots();
@@ -147,10 +153,11 @@ impl Overlay {
         Outcome { result, events }
     }
 
-    /// umount and mount again: what was only known while it was mounted is forgotten. With options that the kernel
+    /// umount and mount again, for which all is closed: what was only known while it was mounted is forgotten. With options that the kernel
     /// refuses it is mounted as before.
     fn remount(&mut self, options: Option<Options>) -> Outcome {
         self.origins = OrdMap::new();
+        self.close_all();
         let options = options.unwrap_or(self.options);
         let is_refused = options.check(self.lowers.len(), self.upper.is_some()).is_err();
         if !is_refused {
@@ -179,6 +186,7 @@ impl Op<'_> {
                 mode,
                 io,
             } => self.open(path, *flags, *mode, io.clone()),
+            Call::Descriptor { number, what } => self.on_descriptor(*number, what),
             Call::Truncate { path, length } => self.truncate(path, *length),
             Call::Mkdir { path, mode } => self.mkdir(path, *mode),
             Call::Mknod { path, node, mode } => self.mknod(path, *node, *mode),

@@ -47,8 +47,15 @@ impl Op<'_> {
         self.want_create(&place.parents)?;
         let mode = self.new_mode(place.parents.last().expect("the root is there"), mode);
         let newcomer = Newcomer::Fresh(UpperKind::File(Data::default()), mode);
-        let number = self.make(place.parents, &dentry, newcomer)?;
-        Ok(self.transfer(Some(number), None, full, flags, io))
+        let mut dentry = dentry;
+        let number = self.make(place.parents.clone(), &dentry, newcomer)?;
+        (dentry.upper, dentry.opaque) = (Some(number), false);
+        if let Io::Keep(descriptor) = io {
+            let mut chain = place.parents;
+            chain.push(dentry.clone());
+            self.keep(descriptor, &chain, flags);
+        }
+        Ok(self.transfer(&dentry, full, flags, io))
     }
 
     fn open_existing(&mut self, mut chain: Vec<Dentry>, flags: OpenFlags, io: Io) -> Done<Reply> {
@@ -89,21 +96,14 @@ impl Op<'_> {
             self.copy_up_with(&mut chain, !flags.truncate);
         }
         let last = chain.last().expect("the root is there");
-        let lower = last.lower.first().copied();
         if let (true, Some(number)) = (flags.truncate, last.upper) {
             self.resize(number, 0, &path);
             self.written(number);
         }
-        let content = match last.upper {
-            Some(_) => None,
-            None => lower.and_then(
-                |real| match &self.fs.lowers[real.layer - 1].inode(real.number).node {
-                    Node::File(content) => Some(content.clone()),
-                    _ => None,
-                },
-            ),
-        };
-        Ok(self.transfer(last.upper, content, path, flags, io))
+        if let Io::Keep(descriptor) = io {
+            self.keep(descriptor, &chain, flags);
+        }
+        Ok(self.transfer(last, path, flags, io))
     }
 
     /// Whether it is somebody else's in a directory where all may write, but only owners remove: with O_CREAT
@@ -118,17 +118,16 @@ impl Op<'_> {
         parent.mode & 0o1002 == 0o1002 && last.uid != parent.uid && last.uid != self.caller.uid
     }
 
-    /// Reads or writes what was opened: an inode of the upper, or the content of a lower file.
-    fn transfer(
-        &mut self,
-        number: Option<u64>,
-        lower: Option<Content>,
-        path: Vec<u8>,
-        flags: OpenFlags,
-        io: Io,
-    ) -> Reply {
-        match (io, number) {
-            (Io::Read, None) => Reply::Content(lower.unwrap_or_else(|| Content::inline(*b""))),
+    /// Reads or writes what was opened.
+    pub fn transfer(&mut self, dentry: &Dentry, path: Vec<u8>, flags: OpenFlags, io: Io) -> Reply {
+        match (io, dentry.upper) {
+            (Io::Read, None) => {
+                let real = dentry.lower[0];
+                match &self.fs.lowers[real.layer - 1].inode(real.number).node {
+                    Node::File(content) => Reply::Content(content.clone()),
+                    _ => Reply::Done,
+                }
+            }
             (Io::Read, Some(number)) => match &self.fs.upper().inode(number).kind {
                 UpperKind::File(data) => Reply::Content(data.content()),
                 _ => Reply::Done,
@@ -155,7 +154,7 @@ impl Op<'_> {
     }
 
     /// The content of a file has changed, if only in name: so have its times.
-    fn written(&mut self, number: u64) {
+    pub fn written(&mut self, number: u64) {
         let now = self.caller.now;
         self.upper().change(number, |inode| {
             (inode.attributes.mtime, inode.attributes.ctime) = (now, now);

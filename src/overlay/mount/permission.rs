@@ -142,10 +142,10 @@ impl Op<'_> {
     }
 
     /// Fails unless the caller owns it.
-    pub fn want_owner(&self, chain: &[Dentry]) -> Done<()> {
-        match self.owns(self.owned(last(chain))) {
+    pub fn want_owner(&self, dentry: &Dentry, path: &[u8]) -> Done<()> {
+        match self.owns(self.owned(dentry)) {
             true => Ok(()),
-            false => self.fail(Rule::ErrnoNotOwner, &chain_path(chain)),
+            false => self.fail(Rule::ErrnoNotOwner, path),
         }
     }
 
@@ -162,7 +162,7 @@ impl Op<'_> {
         }
         let is_directory = self.dentry_type(last(chain)) == Some(FileType::Directory);
         match !is_directory && self.without_rights(owned) != owned.mode {
-            true => self.want_owner(chain),
+            true => self.want_owner(last(chain), &chain_path(chain)),
             false => Ok(()),
         }
     }
@@ -190,11 +190,11 @@ impl Op<'_> {
     }
 
     /// The permissions that chmod really sets: without set-group-id for a group that the caller is not in.
-    pub fn settable_mode(&mut self, chain: &[Dentry], mode: u16) -> u16 {
-        let owned = self.owned(last(chain));
+    pub fn settable_mode(&mut self, dentry: &Dentry, path: &[u8], mode: u16) -> u16 {
+        let owned = self.owned(dentry);
         match mode & SETGID != 0 && !self.has_group(owned.gid) {
             true => {
-                self.event(Rule::RightsNotGiven, chain_path(chain));
+                self.event(Rule::RightsNotGiven, path.to_vec());
                 mode & !SETGID
             }
             false => mode,
@@ -241,6 +241,6 @@ impl Op<'_> {
     }
 }
 
-fn last(chain: &[Dentry]) -> &Dentry {
+pub(super) fn last(chain: &[Dentry]) -> &Dentry {
     chain.last().expect("the root is there")
 }

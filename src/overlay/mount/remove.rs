@@ -79,6 +79,7 @@ impl Op<'_> {
         whiteouts: Vec<FileName>,
     ) -> Done<Reply> {
         let path = self.path_of(&parents, &dentry.name);
+        let gone = path.clone();
         let parent = parents.last().expect("the root is there");
         let is_lower_positive = self.fs.is_lower_positive(parent, &dentry);
         let is_directory = self.dentry_type(&dentry) == Some(FileType::Directory);
@@ -120,6 +121,7 @@ impl Op<'_> {
             }
         }
         self.fs.origins.remove(&(directory, dentry.name.clone()));
+        self.opened_is_gone(&gone, directory);
         self.modified(directory);
         Ok(Reply::Done)
     }

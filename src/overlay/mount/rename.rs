@@ -220,6 +220,11 @@ impl Op<'_> {
                 self.event(Rule::HiddenByWhiteout, self.path(from)).layer = Some(layer);
             }
         }
+        let (old, new) = (self.path(from), self.path(to));
+        if is_overwriting {
+            self.opened_is_gone(&new, target);
+        }
+        self.opened_is_moved(&old, &new, !is_overwriting);
         self.move_origins((source, from.name()), (target, to.name()), is_overwriting);
         self.changed(moved);
         self.modified(source);

@@ -2,6 +2,7 @@
 //!
 //! A persistent value: a clone costs nothing, so every step of a container's history keeps its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -90,6 +91,8 @@ impl UpperInode {
 #[derive(Clone, Debug)]
 pub struct Upper {
     inodes: OrdMap<u64, Arc<UpperInode>>,
+    /// How often inodes are held open: they stay without a name.
+    held: BTreeMap<u64, u32>,
     next: u64,
 }
 
@@ -101,6 +104,7 @@ impl Upper {
     pub fn new(root: Attributes) -> Self {
         let mut upper = Self {
             inodes: OrdMap::new(),
+            held: BTreeMap::new(),
             next: 0,
         };
         upper.make(UpperKind::Directory(OrdMap::new()), root);
@@ -201,12 +205,34 @@ impl Upper {
         let mut pending = vec![number];
         while let Some(number) = pending.pop() {
             self.change(number, |inode| inode.links -= 1);
-            if self.inode(number).links == 0 {
+            if self.inode(number).links == 0 && !self.held.contains_key(&number) {
                 let entries = self.inode(number).entries().into_iter().flatten();
                 pending.extend(entries.map(|(_, slot)| slot.number));
                 self.inodes.remove(&number);
             }
         }
+    }
+
+    /// Lets an inode stay until it is released, even if it loses its last name.
+    pub(super) fn hold(&mut self, number: u64) {
+        *self.held.entry(number).or_insert(0) += 1;
+    }
+
+    /// Takes back one [`Upper::hold`].
+    pub(super) fn release(&mut self, number: u64) {
+        match self.held.get(&number) {
+            Some(2..) => *self.held.entry(number).or_insert(0) -= 1,
+            _ => {
+                self.held.remove(&number);
+                if self.inode(number).links == 0 {
+                    self.inodes.remove(&number);
+                }
+            }
+        }
+    }
+
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.inodes.contains_key(&number)
     }
 
     /// Moves a name, in place of what the target was.

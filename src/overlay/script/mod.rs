@@ -93,7 +93,7 @@ mod tests {
                     file /f \"\" mode=0600\nlink /g /f\nslink /l \"t t\"\nchar /n 1:3\nupper\nattributes /\n\
                     mount redirect_dir=on\n\
                     open /f write create mode=0644 offset=3 \"text=a b\"\nrename /f /g exchange\n\
-                    utimes /f now omit nofollow\nas 1000:5\nchown /f 1:-\nas 0:0 umask=0077\nremount userxattr\n";
+                    utimes /f now omit nofollow\nas 1000:5\nopen /f read mode=0666 fd=3\nfd 3 write \"a b\" offset=2\nfd 3 close\nchown /f 1:-\nas 0:0 umask=0077\nremount userxattr\n";
         let script = Script::parse(text).unwrap();
         let written = script.to_string();
         assert_eq!(written, text);

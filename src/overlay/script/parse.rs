@@ -4,7 +4,7 @@ use super::layer::put;
 use super::{NOW, Script, ScriptError, Step, words};
 use crate::content::Content;
 use crate::overlay::mount::{
-    Call, Caller, Io, NodeType, OpenFlags, Options, Path, Redirect, SetTime, SetXattr,
+    Call, Caller, Io, NodeType, OnDescriptor, OpenFlags, Options, Path, Redirect, SetTime, SetXattr,
 };
 use crate::text::escape;
 use crate::tree::{Device, Metadata, Time, Tree};
@@ -254,8 +254,9 @@ fn options(arguments: &mut Arguments, user_namespace: bool) -> Result<Options, S
 }
 
 /// The directives that are calls.
-pub(super) const CALLS: [&str; 23] = [
+pub(super) const CALLS: [&str; 24] = [
     "open",
+    "fd",
     "write",
     "append",
     "read",
@@ -285,6 +286,7 @@ fn call(directive: &[u8], a: &mut Arguments) -> Result<Call, String> {
     let follow = |a: &mut Arguments| !a.takes(b"nofollow");
     Ok(match directive {
         b"open" => open(a)?,
+        b"fd" => on_descriptor(a)?,
         b"write" => written(a, true)?,
         b"append" => written(a, false)?,
         b"read" => Call::Open {
@@ -298,12 +300,7 @@ fn call(directive: &[u8], a: &mut Arguments) -> Result<Call, String> {
         },
         b"truncate" => Call::Truncate {
             path: a.path()?,
-            length: {
-                let word = a.next("a length")?;
-                let text = std::str::from_utf8(word).unwrap_or_default();
-                text.parse()
-                    .map_err(|_| format!("`{}` is no length", escape(word)))?
-            },
+            length: length(a)?,
         },
         b"mkdir" => Call::Mkdir {
             path: a.path()?,
@@ -421,6 +418,45 @@ fn written(a: &mut Arguments, is_new: bool) -> Result<Call, String> {
     })
 }
 
+/// The number of a file that stays open.
+fn descriptor(word: &[u8]) -> Result<u8, String> {
+    let expected = |_| format!("`{}` is no number of a descriptor: 0 to 255", escape(word));
+    u8::try_from(number(word, 10, "number of a descriptor")?).map_err(expected)
+}
+
+/// A call on a file that stayed open.
+fn on_descriptor(a: &mut Arguments) -> Result<Call, String> {
+    let number_word = a.next("the number of a descriptor")?;
+    let what = match a.next("read, write, stat, truncate, chmod or close")? {
+        b"read" => OnDescriptor::Read,
+        b"write" => {
+            let text = Content::inline(a.next("what is written")?);
+            let offset = a.value(b"offset");
+            let offset = offset.map_or(Ok(0), |word| number(word, 10, "offset"))?;
+            OnDescriptor::Write(offset, text)
+        }
+        b"stat" => OnDescriptor::Stat,
+        b"truncate" => OnDescriptor::Truncate(length(a)?),
+        b"chmod" => OnDescriptor::Chmod(mode(a.next("a mode, as 0755")?)?),
+        b"close" => OnDescriptor::Close,
+        word => {
+            return Err(format!(
+                "`{}` is none of read, write, stat, truncate, chmod, close",
+                escape(word)
+            ));
+        }
+    };
+    let number = descriptor(number_word)?;
+    Ok(Call::Descriptor { number, what })
+}
+
+fn length(a: &mut Arguments) -> Result<i64, String> {
+    let word = a.next("a length")?;
+    let text = std::str::from_utf8(word).unwrap_or_default();
+    text.parse()
+        .map_err(|_| format!("`{}` is no length", escape(word)))
+}
+
 fn open(a: &mut Arguments) -> Result<Call, String> {
     let path = a.path()?;
     let names: [(&[u8], u32); 8] = [
@@ -438,7 +474,9 @@ fn open(a: &mut Arguments) -> Result<Call, String> {
     let offset = a
         .value(b"offset")
         .map_or(Ok(0), |word| number(word, 10, "offset"))?;
+    let kept = a.value(b"fd").map(descriptor).transpose()?;
     let io = match (a.value(b"text"), bits & 1) {
+        _ if kept.is_some() => Io::Keep(kept.unwrap_or_default()),
         (Some(text), _) => Io::Write(offset, Content::inline(text)),
         (None, 1) if a.takes(b"all") => Io::Read,
         _ => Io::Nothing,

@@ -6,7 +6,7 @@ use super::Script;
 use super::layer;
 use super::parse::option_words;
 use super::words::quote;
-use crate::overlay::mount::{Call, Io, NodeType, OpenFlags, SetTime, SetXattr};
+use crate::overlay::mount::{Call, Io, NodeType, OnDescriptor, OpenFlags, SetTime, SetXattr};
 
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,6 +54,20 @@ impl fmt::Display for Call {
                 mode,
                 io,
             } => open(f, path, *flags, *mode, io),
+            Self::Descriptor { number, what } => {
+                write!(f, "fd {number} ")?;
+                match what {
+                    OnDescriptor::Read => f.write_str("read"),
+                    OnDescriptor::Write(offset, content) => {
+                        let bytes = content.read_all(1 << 20).unwrap_or_default();
+                        write!(f, "write {} offset={offset}", quote(&bytes))
+                    }
+                    OnDescriptor::Stat => f.write_str("stat"),
+                    OnDescriptor::Truncate(length) => write!(f, "truncate {length}"),
+                    OnDescriptor::Chmod(mode) => write!(f, "chmod {mode:04o}"),
+                    OnDescriptor::Close => f.write_str("close"),
+                }
+            }
             Self::Truncate { path, length } => write!(f, "truncate {} {length}", quote(path)),
             Self::Mkdir { path, mode } => write!(f, "mkdir {} mode={mode:04o}", quote(path)),
             Self::Mknod { path, node, mode } => {
@@ -163,6 +177,7 @@ fn open(f: &mut fmt::Formatter<'_>, path: &[u8], flags: OpenFlags, mode: u16, io
     write!(f, " mode={mode:04o}")?;
     match io {
         Io::Nothing => Ok(()),
+        Io::Keep(number) => write!(f, " fd={number}"),
         Io::Read => f.write_str(" all"),
         Io::Write(offset, content) => {
             let bytes = content.read_all(1 << 20).unwrap_or_default();
