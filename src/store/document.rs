@@ -320,22 +320,22 @@ impl Client<'_> {
         Ok((config, document))
     }
 
-    /// All that a blob leads to, itself first, in the order in which containerd walks; what `keep` refuses is not
-    /// followed. Blobs that are not there lead nowhere.
+    /// Goes through what a blob leads to, itself first, in the order in which containerd walks. `enter` says whether to
+    /// follow what it is shown, `choose` which of what that names.
     fn walk(
         &self,
         target: &Descriptor,
-        mut visit: impl FnMut(&Descriptor, &[Descriptor]) -> Vec<Descriptor>,
+        mut enter: impl FnMut(&Descriptor) -> bool,
+        choose: impl Fn(&Descriptor, Vec<Descriptor>) -> Vec<Descriptor>,
     ) -> Result<()> {
         let mut pending = vec![(target.clone(), 0)];
         let mut count = 0;
         while let Some((descriptor, depth)) = pending.pop() {
             count += 1;
-            if depth > DEPTH || count > DESCRIPTORS {
+            if depth > DEPTH || count > DESCRIPTORS || !enter(&descriptor) {
                 continue;
             }
-            let children = self.children(&descriptor)?;
-            let chosen = visit(&descriptor, &children);
+            let chosen = choose(&descriptor, self.children(&descriptor)?);
             pending.extend(chosen.into_iter().rev().map(|child| (child, depth + 1)));
         }
         Ok(())
@@ -345,22 +345,21 @@ impl Client<'_> {
     /// (images/image.go, `Size`).
     pub fn image_size(&self, target: &Descriptor, wanted: &Platforms) -> Result<i64> {
         let mut size = 0_i64;
-        self.walk(target, |descriptor, children| {
+        let enter = |descriptor: &Descriptor| {
             size = size.saturating_add(descriptor.size);
-            let fits = |child: &&Descriptor| {
-                let platform = child.platform.as_ref();
-                platform.is_none_or(|platform| wanted.rank(platform).is_some())
-            };
-            let mut chosen: Vec<Descriptor> = children.iter().filter(fits).cloned().collect();
+            true
+        };
+        let rank = |child: &Descriptor| match &child.platform {
+            None => Some(usize::MAX),
+            Some(platform) => wanted.rank(platform),
+        };
+        self.walk(target, enter, |descriptor, mut children| {
+            children.retain(|child| rank(child).is_some());
             if Media::of(&descriptor.media_type) == Media::Index {
-                let rank = |child: &Descriptor| {
-                    let platform = child.platform.as_ref();
-                    platform.map_or(Some(usize::MAX), |platform| wanted.rank(platform))
-                };
-                chosen.sort_by_key(rank);
-                chosen.truncate(1);
+                children.sort_by_key(rank);
+                children.truncate(1);
             }
-            chosen
+            children
         })?;
         Ok(size)
     }
@@ -369,16 +368,17 @@ impl Client<'_> {
     pub fn platforms(&self, target: &Descriptor) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut configs = Vec::new();
-        self.walk(target, |descriptor, children| {
+        let enter = |descriptor: &Descriptor| {
             if let Some(platform) = &descriptor.platform {
                 found.push(platform_text(platform));
-                return Vec::new();
+                return false;
             }
             if Media::of(&descriptor.media_type) == Media::Config {
                 configs.push(descriptor.clone());
             }
-            children.to_vec()
-        })?;
+            true
+        };
+        self.walk(target, enter, |_, children| children)?;
         for config in configs {
             found.push(platform_text(&self.config_platform(&config)?));
         }

@@ -80,6 +80,8 @@ pub enum StoreError {
     NoPlatform { digest: String },
     #[error("manifest {digest}: not found")]
     NoManifest { digest: String },
+    #[error("failed to resolve rootfs: {0}")]
+    Rootfs(Box<StoreError>),
     #[error("mismatched image rootfs and manifest layers")]
     Mismatched { diff_ids: usize, layers: usize },
     #[error("failed to extract layer {diff_id}: {why}")]

@@ -16,7 +16,8 @@ impl Client<'_> {
 
     fn unpack_leased(&mut self, target: &Descriptor, wanted: &Platforms) -> Result<String> {
         let manifest = self.manifest(target, wanted)?;
-        let diff_ids = self.diff_ids(&manifest.config)?;
+        let diff_ids = self.diff_ids(&manifest.config);
+        let diff_ids = diff_ids.map_err(|error| StoreError::Rootfs(Box::new(error)))?;
         if diff_ids.len() != manifest.layers.len() {
             return Err(StoreError::Mismatched {
                 diff_ids: diff_ids.len(),
@@ -89,7 +90,8 @@ impl Client<'_> {
                 self.tell(event.count(error.entries).disk(error.changes));
                 let failed = Event::new(Rule::LayerFailed, Kind::Snapshot, key);
                 self.tell(failed.text(&layer.digest).other(&error.why));
-                return Err(extract(error.why));
+                // What has no class of its own crosses the border between containerd and its client as this.
+                return Err(extract(format!("{}: unknown", error.why)));
             }
         };
         self.tell(event.count(entries).disk(changes));

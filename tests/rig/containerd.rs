@@ -65,6 +65,11 @@ impl Containerd {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
+    /// Where it keeps everything: its `/var/lib/containerd`.
+    pub fn root(&self) -> std::path::PathBuf {
+        self.directory.path().join("root")
+    }
+
     /// `ctr` with these arguments.
     pub fn ctr(&self, arguments: &[&str]) -> Command {
         let mut command = program("ctr");

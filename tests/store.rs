@@ -1,0 +1,648 @@
+//! The store is what containerd makes of the same archives: images, blobs with their labels, snapshots with their parents,
+//! numbers and mounts, and every directory path by path with attributes and overlay marks. Both then collect garbage, and
+//! fail in the same words.
+//!
+//! Runs as root, on a tmpfs, with Debian's containerd, skopeo and zstd. Times, and what containerd makes of chance, are not
+//! compared.
+
+mod rig;
+mod support;
+#[path = "store/archive.rs"]
+mod archive;
+#[path = "../src/layer/dialect/cases.rs"]
+mod cases;
+#[path = "dialects/runtimes.rs"]
+mod runtimes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use archive::{Layer, Layout, article_image};
+use cases::Seen;
+use handroll::content::Content;
+use handroll::layer::dialect::{Dialect, Failure, Fs, Kind, Remains, apply};
+use handroll::overlay::mount::{Detail, Upper};
+use handroll::scratch::MemorySpace;
+use handroll::store::{
+    Client, Descriptor, Import, Labels, MemoryDisk, Namespace, Platforms, Store, files_of, snapshots_of,
+};
+use handroll::text::escape;
+use handroll::tree::Time;
+use rig::containerd::Containerd;
+use rig::{ok, program, text};
+use runtimes::{Found, look};
+use serde_json::json;
+use support::tmpfs;
+
+const NAMESPACE: &str = "handroll";
+/// When everything happens in the store.
+const NOW: Time = Time::at(1_650_000_000);
+
+/// containerd, and a store to which the same is done.
+struct Both {
+    containerd: Containerd,
+    started: SystemTime,
+    store: Store,
+    disk: MemoryDisk,
+}
+
+/// What came of a command: what failed, in the words after `ctr: `.
+type Outcome = Result<(), String>;
+
+impl Both {
+    fn start() -> Self {
+        Self {
+            containerd: Containerd::start_in(tmpfs()),
+            started: SystemTime::now() - Duration::from_secs(1),
+            store: Store::default(),
+            disk: MemoryDisk::new(Arc::new(MemorySpace)),
+        }
+    }
+
+    fn client(&mut self) -> Client<'_> {
+        Client::new(&mut self.store, &mut self.disk, NAMESPACE, NOW)
+    }
+
+    /// `ctr images import` of both, with the same outcome.
+    fn import(&mut self, archive: &Path, flags: &[&str], how: &Import, unpack: bool) -> Outcome {
+        let mut ctr = self.containerd.ctr(&["images", "import"]);
+        if !unpack {
+            ctr.arg("--no-unpack");
+        }
+        let theirs = outcome(ctr.args(flags).arg(archive));
+        let mut client = self.client();
+        let ours = import(&mut client, archive, how, unpack);
+        assert!(is_same(&ours, &theirs), "we: {ours:?}\nit: {theirs:?}");
+        ours
+    }
+
+    fn imports(&mut self, archive: &Path) {
+        self.import(archive, &[], &Import::default(), true).unwrap();
+        self.compare();
+    }
+
+    /// Another `ctr` of both, with the same outcome.
+    fn does(
+        &mut self,
+        arguments: &[&str],
+        work: impl FnOnce(&mut Client<'_>) -> handroll::store::Result<()>,
+    ) -> Outcome {
+        let theirs = outcome(&mut self.containerd.ctr(arguments));
+        let ours = work(&mut self.client()).map_err(|error| error.to_string());
+        assert!(
+            is_same(&ours, &theirs),
+            "{arguments:?}\nwe: {ours:?}\nit: {theirs:?}"
+        );
+        ours
+    }
+
+    /// Garbage is collected in both: containerd does it when it is asked to wait for it.
+    fn collect(&mut self) {
+        ok(&mut self.containerd.ctr(&["leases", "create", "--id", "last"]));
+        ok(&mut self.containerd.ctr(&["leases", "rm", "--sync", "last"]));
+        self.client().collect_garbage().unwrap();
+    }
+
+    /// All images go, and what was prepared.
+    fn clear(&mut self) {
+        let here = self.client().here();
+        for (name, _) in here.images.iter() {
+            ok(&mut self.containerd.ctr(&["images", "rm", name]));
+            self.client().remove_image(name).unwrap();
+        }
+        self.compare();
+        assert!(self.store.directories.is_empty() && self.store.blobs.is_empty());
+    }
+
+    /// Both have the same, once garbage is collected.
+    fn compare(&mut self) {
+        self.collect();
+        let here = self.client().here();
+        self.compare_images(&here);
+        self.compare_content(&here);
+        self.compare_snapshots(&here);
+        self.compare_directories();
+    }
+
+    fn compare_images(&mut self, here: &Namespace) {
+        let client = self.client();
+        let ours: Vec<Vec<String>> = here
+            .images
+            .iter()
+            .map(|(name, image)| {
+                let target = &image.target;
+                let platforms = client.platforms(target).unwrap().join(",");
+                vec![
+                    name.to_owned(),
+                    target.media_type.clone(),
+                    target.digest.clone(),
+                    platforms,
+                ]
+            })
+            .collect();
+        let listed = text(&mut self.containerd.ctr(&["images", "ls"]));
+        let theirs: Vec<Vec<String>> = listed.lines().skip(1).map(columns_of_image).collect();
+        assert_eq!(ours, theirs);
+    }
+
+    fn compare_content(&self, here: &Namespace) {
+        let listed = text(&mut self.containerd.ctr(&["content", "ls"]));
+        let lines = listed.lines().skip(1).map(|line| {
+            let columns: Vec<&str> = line.split('\t').filter(|column| !column.is_empty()).collect();
+            let labels = columns[3].split(',').filter(|label| *label != "-");
+            (columns[0].to_owned(), labels.map(str::to_owned).collect())
+        });
+        let theirs: BTreeMap<String, BTreeSet<String>> = lines.collect();
+        let ours = here.content.iter().map(|(digest, blob)| {
+            let labels = blob.labels.iter().map(|(key, value)| format!("{key}={value}"));
+            (digest.to_owned(), labels.collect())
+        });
+        assert_eq!(ours.collect::<BTreeMap<_, BTreeSet<String>>>(), theirs);
+        let root = self
+            .containerd
+            .root()
+            .join("io.containerd.content.v1.content/blobs/sha256");
+        let files =
+            fs::read_dir(root).map_or_else(|_| Vec::new(), |files| files.map(Result::unwrap).collect());
+        let files = files.iter().map(|file| {
+            let name = format!("sha256:{}", file.file_name().to_str().unwrap());
+            (name, file.metadata().unwrap().len())
+        });
+        let blobs = self
+            .store
+            .blobs
+            .iter()
+            .map(|(digest, size)| (digest.to_owned(), **size));
+        assert_eq!(
+            blobs.collect::<BTreeMap<_, _>>(),
+            files.collect::<BTreeMap<_, _>>()
+        );
+    }
+
+    fn compare_snapshots(&mut self, here: &Namespace) {
+        let listed = text(&mut self.containerd.ctr(&["snapshots", "ls"]));
+        let ours = here.snapshots.iter().map(|(key, snapshot)| {
+            let words = [key, &snapshot.parent, snapshot.kind.name()];
+            let words = words.into_iter().filter(|word| !word.is_empty());
+            words.map(str::to_owned).collect::<Vec<String>>()
+        });
+        let theirs = listed.lines().skip(1);
+        let theirs = theirs.map(|line| line.split_whitespace().map(str::to_owned).collect());
+        assert_eq!(ours.collect::<Vec<_>>(), theirs.collect::<Vec<Vec<String>>>());
+        let root = self.containerd.root().to_str().unwrap().to_owned();
+        for (key, _) in here.snapshots.iter() {
+            let mut usage = text(&mut self.containerd.ctr(&["snapshots", "usage", key]));
+            usage = usage.split_whitespace().last().unwrap().to_owned();
+            let client = self.client();
+            assert_eq!(client.usage(key).unwrap().inodes.to_string(), usage, "{key}");
+            let ours = client.mounts(key).map(|mount| mount.command("/there"));
+            let ours = ours.map_err(|error| error.to_string());
+            let mut ctr = self.containerd.ctr(&["snapshots", "mounts", "/there", key]);
+            let theirs = ctr.output().unwrap();
+            let theirs = match theirs.status.success() {
+                true => Ok(String::from_utf8(theirs.stdout).unwrap().trim_end().to_owned()),
+                false => Err(said(&theirs.stderr)),
+            };
+            assert_eq!(
+                ours.map(|mount| mount.replace("/var/lib/containerd", &root)),
+                theirs
+            );
+        }
+    }
+
+    /// Directory by directory, by the numbers that containerd gave them.
+    fn compare_directories(&self) {
+        let root = snapshots_of(self.containerd.root().to_str().unwrap());
+        let directories = fs::read_dir(&root).map_or_else(
+            |_| BTreeSet::new(),
+            |found| {
+                let names = found.map(|entry| entry.unwrap().file_name());
+                names
+                    .map(|name| name.to_str().unwrap().parse().unwrap())
+                    .collect()
+            },
+        );
+        let ours: BTreeSet<u64> = self.store.directories.iter().copied().collect();
+        assert_eq!(ours, directories);
+        for number in ours {
+            let fs = Path::new(&root).join(number.to_string()).join("fs");
+            let Found::Shown(theirs) = look(&fs, self.started) else {
+                panic!("a directory is shown");
+            };
+            let ours = shown(self.disk.directory(number).expect("it is listed"));
+            let paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+            for path in paths {
+                assert_eq!(ours.get(path), theirs.get(path), "{number}: {path}");
+            }
+        }
+    }
+}
+
+/// The same outcome. Of an entry that cannot be applied containerd also names the system call, the name, and paths on
+/// its disk.
+fn is_same(ours: &Outcome, theirs: &Outcome) -> bool {
+    let (Err(ours), Err(theirs)) = (ours, theirs) else {
+        return ours == theirs;
+    };
+    if ours == theirs {
+        return true;
+    }
+    let parts = |text: &str| {
+        let (layer, why) = text
+            .strip_prefix("failed to extract layer ")?
+            .split_at_checked(73)?;
+        Some((layer.to_owned(), why.strip_suffix(": unknown")?.to_owned()))
+    };
+    match (parts(ours), parts(theirs)) {
+        (Some((layer, ours)), Some((same, theirs))) => layer == same && theirs.contains(&ours),
+        _ => false,
+    }
+}
+
+/// What a command failed with.
+fn outcome(ctr: &mut Command) -> Outcome {
+    let output = ctr.output().unwrap();
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(said(&output.stderr)),
+    }
+}
+
+/// The line of standard error that begins with `ctr: `.
+fn said(stderr: &[u8]) -> String {
+    let stderr = String::from_utf8_lossy(stderr);
+    let line = stderr.lines().find_map(|line| line.strip_prefix("ctr: "));
+    line.unwrap_or_else(|| panic!("ctr gives no reason: {stderr}"))
+        .to_owned()
+}
+
+/// What `ctr images import` does.
+fn import(client: &mut Client<'_>, archive: &Path, how: &Import, unpack: bool) -> Outcome {
+    let files = files_of(&Content::inline(fs::read(archive).unwrap()));
+    let images = files.and_then(|files| client.import(&files, how));
+    let images = images.map_err(|error| error.to_string())?;
+    for (_, target) in images.iter().filter(|_| unpack) {
+        let done = client.unpack(target, &Platforms::default());
+        done.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Name, media type, digest and platforms of a line of `ctr images ls`; the size is two words.
+fn columns_of_image(line: &str) -> Vec<String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    [0, 1, 2, 5].map(|column| words[column].to_owned()).to_vec()
+}
+
+/// A directory of the store, as [`look`] says it of one on disk.
+fn shown(upper: &Upper) -> BTreeMap<String, String> {
+    let mut firsts = BTreeMap::new();
+    let lines = upper.rows().into_iter().map(|row| {
+        let path = match &row.path[..] {
+            b"/" => ".".to_owned(),
+            path => escape(&path[1..]),
+        };
+        let (kind, what) = match &row.detail {
+            Detail::Directory => ('d', String::new()),
+            Detail::File(content) => (
+                'f',
+                cases::short(content.len(), || content.read_all(u64::MAX).unwrap()),
+            ),
+            Detail::Symlink(target) => ('l', escape(target)),
+            Detail::CharDevice(device) => ('c', format!("{}:{}", device.major, device.minor)),
+            Detail::BlockDevice(device) => ('b', format!("{}:{}", device.major, device.minor)),
+            Detail::Fifo => ('p', String::new()),
+            Detail::Whiteout => ('c', "0:0".to_owned()),
+            Detail::Socket | Detail::Missing(_) => panic!("no layer has such"),
+        };
+        let first = firsts.entry(row.ino).or_insert_with(|| path.clone()).clone();
+        let seen = Seen {
+            kind,
+            mode: row.mode.into(),
+            uid: row.uid,
+            gid: row.gid,
+            mtime: (row.mtime != NOW).then_some((row.mtime.seconds, row.mtime.nanos)),
+            xattrs: row.xattrs.into_iter().collect(),
+            what,
+            same_as: (first != path).then_some(first),
+        };
+        (path, seen.line(escape, true))
+    });
+    lines.collect()
+}
+
+/// What ctr labels the snapshots with that it makes, so that they stay.
+fn root() -> Labels {
+    Labels::from([("containerd.io/gc.root".to_owned(), "2022".to_owned())])
+}
+
+fn digest_of(both: &mut Both, number: u64) -> String {
+    let here = both.client().here();
+    let mut snapshots = here.snapshots.iter();
+    let found = snapshots.find(|(_, snapshot)| snapshot.number == number);
+    found.expect("it was unpacked").0.to_owned()
+}
+
+#[test]
+fn the_store_is_what_containerd_makes_of_the_same() {
+    let mut both = Both::start();
+    articles_image_and_another_on_its_base(&mut both);
+    everything_that_a_layer_can_hold(&mut both);
+    three_platforms_and_nameless(&mut both);
+    docker_archives(&mut both);
+    what_is_wrong_is_told_and_leaves_the_same(&mut both);
+    cases_of_layers(&mut both);
+}
+
+fn articles_image_and_another_on_its_base(both: &mut Both) {
+    let directory = tmpfs();
+    both.imports(&article_image(directory.path(), "handroll", "delta"));
+    assert_eq!(*both.store.directories, [1, 2]);
+    both.imports(&article_image(
+        directory.path(),
+        "quay.io/someone/other:1",
+        "other",
+    ));
+    assert_eq!(*both.store.directories, [1, 2, 3]);
+    // The same once more changes nothing but times.
+    both.imports(&directory.path().join("delta.tar"));
+    assert_eq!(*both.store.directories, [1, 2, 3]);
+
+    // A container's snapshot, as `ctr run` prepares it, and a view.
+    let chain = digest_of(both, 2);
+    let prepare = |key: &'static str, parent: &str| {
+        let parent = parent.to_owned();
+        move |client: &mut Client<'_>| client.prepare(key, &parent, root()).map(drop)
+    };
+    both.does(&["snapshots", "prepare", "demo", &chain], prepare("demo", &chain))
+        .unwrap();
+    both.does(&["snapshots", "prepare", "demo"], prepare("demo", ""))
+        .unwrap_err();
+    both.does(&["snapshots", "prepare", "alone"], prepare("alone", ""))
+        .unwrap();
+    for (key, parent) in [("seen", digest_of(both, 1)), ("over", chain.clone())] {
+        both.does(&["snapshots", "view", key, &parent], |client| {
+            client.view(key, &parent, Labels::new()).map(drop)
+        })
+        .unwrap();
+    }
+    for parent in ["never", "demo", "seen"] {
+        both.does(&["snapshots", "prepare", "q", parent], prepare("q", parent))
+            .unwrap_err();
+    }
+    for (name, key) in [
+        (&chain[..], "demo"),
+        ("new", "never"),
+        ("new", "seen"),
+        ("new", &chain),
+    ] {
+        both.does(&["snapshots", "commit", name, key], |client| {
+            client.commit(name, key, Labels::new())
+        })
+        .unwrap_err();
+    }
+    let here = both.client().here();
+    both.compare_snapshots(&here);
+    both.does(&["snapshots", "commit", "written", "demo"], |client| {
+        client.commit("written", "demo", root())
+    })
+    .unwrap();
+    for key in [&chain[..], "never"] {
+        let theirs = outcome(&mut both.containerd.ctr(&["snapshots", "rm", key])).unwrap_err();
+        let ours = both.client().remove_snapshot(key).unwrap_err();
+        assert_eq!(theirs, format!("failed to remove {key:?}: {ours}"));
+    }
+    let here = both.client().here();
+    both.compare_snapshots(&here);
+
+    // A name that is taken.
+    let (image, other) = ("docker.io/library/handroll:latest", "quay.io/someone/other:1");
+    both.does(&["images", "tag", image, other], |client| {
+        let target = client.image(image)?.target;
+        client.create_image(other, target, Labels::new())
+    })
+    .unwrap_err();
+
+    // Of two images that share, one goes; what only it had is garbage, and what nobody named.
+    ok(&mut both.containerd.ctr(&["images", "rm", image]));
+    both.client().remove_image(image).unwrap();
+    both.compare();
+    assert_eq!(*both.store.directories, [1, 2, 3, 4, 5]);
+    for key in ["written", "alone"] {
+        both.does(&["snapshots", "rm", key], |client| client.remove_snapshot(key))
+            .unwrap();
+    }
+    both.compare();
+    assert_eq!(*both.store.directories, [1, 3]);
+    both.clear();
+}
+
+fn everything_that_a_layer_can_hold(both: &mut Both) {
+    let directory = tmpfs();
+    let mut layout = Layout::new(directory.path());
+    let base = Layer::of(
+        "dir d mode=0700 uid=3 gid=4 mtime=5\nfile d/a content=x mode=4755 uid=1 gid=2 mtime=7.000000009\nlink d/b -> d/a\n\
+         file d/below\ndir gone\nfile gone/x\nsymlink l -> d/a\nchar c 1:3 mode=0666\nblock b 7:0\nfifo p\n\
+         file cap xattr.user.note=hello\ndir o\nfile o/hidden\nfile .wh.nothing\nfile name\\xff content=y",
+    );
+    let middle = Layer::of(
+        "dir d mode=0711\nfile d/.wh.below\nfile .wh.gone\ndir o\nfile o/.wh..wh..opq\nfile o/shown content=z\nfile implied/deep/f content=1",
+    );
+    let top = Layer::of("file d/.wh.a uid=5 gid=6\nfile implied/deep/g content=2\nfile d/new content=n");
+    let layers = [base.clone(), middle.clone(), top.clone()];
+    layout.image("docker.io/library/plain:1", &layers);
+    let packed = [
+        base.clone().packed("gzip"),
+        middle.clone().packed("zstd"),
+        top.clone().packed("zstd"),
+    ];
+    layout.image("docker.io/library/packed:1", &packed);
+    // The same layers in another order are other snapshots, the same layer twice too.
+    layout.image("docker.io/library/order:1", &[middle, base, top.clone(), top]);
+    both.imports(&layout.archive(&directory.path().join("image.tar")));
+    assert_eq!(both.client().here().snapshots.len(), 7);
+    both.clear();
+}
+
+fn three_platforms_and_nameless(both: &mut Both) {
+    let directory = tmpfs();
+    let mut layout = Layout::new(directory.path());
+    let mut platforms = Vec::new();
+    for (number, (architecture, variant)) in [("arm64", "v8"), ("amd64", ""), ("arm", "v7")]
+        .into_iter()
+        .enumerate()
+    {
+        let layer = Layer::of(&format!("file for-{architecture} content={number}"));
+        let mut manifest = layout.manifest(&[layer.packed("gzip")], architecture);
+        manifest["platform"] = json!({"os": "linux", "architecture": architecture});
+        if !variant.is_empty() {
+            manifest["platform"]["variant"] = variant.into();
+        }
+        platforms.push(manifest);
+    }
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": platforms});
+    let index = layout.put(media_type, index.to_string().as_bytes());
+    let ref_name = "org.opencontainers.image.ref.name";
+    layout.name(index.clone(), ref_name, "latest");
+    layout.name(index, ref_name, "example.org/multi:1");
+    layout.name(platforms[1].clone(), "", "");
+    let archive = layout.archive(&directory.path().join("multi.tar"));
+    let base = Import {
+        base_name: Some("example.org/multi".to_owned()),
+        digests: true,
+        ..Import::default()
+    };
+    let flags = ["--base-name", "example.org/multi", "--digests"];
+    both.import(&archive, &flags, &base, true).unwrap();
+    both.compare();
+    let skipping = Import {
+        skip_digest_for_named: true,
+        platforms: Platforms::All,
+        index_name: Some("all".to_owned()),
+        ..base.clone()
+    };
+    let flags = [
+        &flags[..],
+        &[
+            "--skip-digest-for-named",
+            "--all-platforms",
+            "--index-name",
+            "all",
+        ],
+    ]
+    .concat();
+    both.import(&archive, &flags, &skipping, false).unwrap();
+    both.compare();
+    both.clear();
+    let other = Import {
+        base_name: Some("elsewhere".to_owned()),
+        ..Import::default()
+    };
+    both.import(&archive, &["--base-name", "elsewhere"], &other, true)
+        .unwrap();
+    both.compare();
+    both.clear();
+}
+
+fn docker_archives(both: &mut Both) {
+    let directory = tmpfs();
+    let image = article_image(directory.path(), "handroll", "delta");
+    let docker = directory.path().join("docker.tar");
+    ok(program("skopeo")
+        .args(["copy", &format!("oci-archive:{}", image.display())])
+        .arg(format!("docker-archive:{}:some/name:2", docker.display())));
+    both.imports(&docker);
+    assert!(both.client().here().images.has("docker.io/some/name:2"));
+    // The layers of a docker archive are plain, but what is known packed is taken from the store.
+    both.imports(&image);
+    both.imports(&docker);
+    both.clear();
+}
+
+fn what_is_wrong_is_told_and_leaves_the_same(both: &mut Both) {
+    let fails = |both: &mut Both, archive: &Path, says: &str| {
+        let error = both
+            .import(archive, &[], &Import::default(), true)
+            .expect_err(says);
+        assert!(error.contains(says), "{error}");
+        both.compare();
+        both.clear();
+    };
+    let layer = |number: u32| Layer::of(&format!("file f{number} content={number}"));
+    let fresh = |name: &str| {
+        let directory = tmpfs();
+        let mut layout = Layout::new(directory.path());
+        let mut layers: Vec<Layer> = (0..3).map(layer).collect();
+        if name == "diff-id" {
+            layers[1].diff_id = layers[0].diff_id.clone();
+        }
+        if name == "tar" {
+            layers[1] = Layer::of_tar(layers[1].blob[..512].to_vec());
+        }
+        if name == "link" {
+            layers[1] = Layer::of("file ok content=1\nlink z -> missing");
+        }
+        layout.image(&format!("docker.io/library/{name}:1"), &layers);
+        let digest = handroll::digest::Digest::of(&layers[1].blob).to_string();
+        (directory, layout, digest)
+    };
+    for (name, says) in [
+        ("diff-id", "wrong diff id calculated on extraction"),
+        ("tar", "unexpected EOF"),
+        ("link", "no such file or directory"),
+        ("blob", "not found"),
+        ("manifest", "not found"),
+        ("layout", "missing index.json"),
+        ("version", "unsupported OCI version 2.0.0"),
+        ("nothing", "unrecognized image format"),
+    ] {
+        let (directory, layout, digest) = fresh(name);
+        let file = directory.path().join("image.tar");
+        layout.archive(&file);
+        let remove = |path: &Path| fs::remove_file(path).unwrap();
+        match name {
+            "blob" => remove(&layout.blob(&digest)),
+            "manifest" => remove(&layout.blob(layout.manifests[0]["digest"].as_str().unwrap())),
+            "layout" => remove(&directory.path().join("index.json")),
+            "nothing" => remove(&directory.path().join("oci-layout")),
+            "version" => fs::write(
+                directory.path().join("oci-layout"),
+                r#"{"imageLayoutVersion":"2.0.0"}"#,
+            )
+            .unwrap(),
+            _ => {}
+        }
+        fs::remove_file(&file).unwrap();
+        ok(program("tar")
+            .arg("-C")
+            .arg(directory.path())
+            .args(["--exclude=image.tar", "-cf"])
+            .arg(&file)
+            .arg("."));
+        fails(both, &file, says);
+    }
+}
+
+/// The layers on which readers differ: each image is unpacked by itself, in both, with the same directories or the same
+/// error.
+fn cases_of_layers(both: &mut Both) {
+    let directory = tmpfs();
+    let mut all = cases::parse(include_str!("dialects/cases.txt"));
+    // What is known to come out otherwise does so here too.
+    all.retain(|case| case.differs.iter().all(|(who, _)| who != "overlayfs"));
+    let stacks: Vec<Vec<Vec<u8>>> = all.iter().map(cases::Case::tars).collect();
+    let images = runtimes::write_layout(directory.path(), &stacks);
+    let archive = directory.path().join("cases.tar");
+    ok(program("tar")
+        .arg("-C")
+        .arg(directory.path())
+        .args(["--exclude=cases.tar", "-cf"])
+        .arg(&archive)
+        .arg("."));
+    both.import(&archive, &[], &Import::default(), false).unwrap();
+    let (mut unpacked, mut failed) = (0, 0);
+    for image in &images {
+        let name = format!("docker.io/library/cases:{}", image.tag);
+        let target: Descriptor = both.client().image(&name).unwrap().target;
+        let digest = target.digest.clone();
+        let done = both.does(&["snapshots", "unpack", &digest], |client| {
+            client.unpack(&target, &Platforms::default()).map(drop)
+        });
+        match done {
+            Ok(()) => unpacked += 1,
+            Err(_) => {
+                failed += 1;
+                // What is left of it is garbage, which containerd collects when it likes; a later case may begin with the
+                // same layers.
+                both.collect();
+            }
+        }
+    }
+    assert!(unpacked > 100 && failed > 10, "{unpacked} and {failed}");
+    both.compare();
+}
