@@ -124,7 +124,7 @@ test('the prompt recalls lines and completes names, and Tab leaves it when it is
   await open(page);
   await start(page);
   await run(page, 'cd /bin');
-  await expect(page.locator('label[for="line"]')).toContainText('/bin #');
+  await expect(dock(page).locator('label')).toContainText('/bin #');
   await run(page, 'pwd');
   await prompt(page).press('ArrowUp');
   await expect(prompt(page)).toHaveValue('pwd');

@@ -19,6 +19,7 @@ describe('addresses', () => {
       { view: 'compare', before: { image: 1, layers: 0 }, after: { container: 2, step: 13 }, path: null },
       '#compare?before=1.0&after=c2.13',
     ],
+    [{ view: 'machine', holds: 'sharing', start: 'demo', path: null }, '#machine?of=sharing&start=demo'],
     [{ view: 'check', finding: 0, page: 'layers', path: null }, '#check?finding=0&page=layers'],
   ])('%j is %s', (to, hash) => {
     const place = there(to);

@@ -17,6 +17,7 @@ export const VIEWS = [
   'check',
   'changes',
   'compare',
+  'machine',
 ] as const;
 export type View = (typeof VIEWS)[number];
 /** On a phone the parts are pages. */
@@ -30,6 +31,10 @@ export type Only = (typeof ONLY)[number];
 /** How the stack is looked at; without a word as is best for what is in it. */
 export const LOOKS = ['apart', 'through', 'table'] as const;
 export type Look = (typeof LOOKS)[number];
+
+/** What of the machine is looked at: what containerd holds, or what its images share. */
+export const HOLDS = ['store', 'sharing'] as const;
+export type Holds = (typeof HOLDS)[number];
 
 /** How a node's bytes are shown. */
 export type Shown = 'json' | 'text' | 'bytes';
@@ -50,6 +55,9 @@ export interface Place {
   /** The two points that are compared; null: what the image in hand suggests. */
   before: Point | null;
   after: Point | null;
+  /** Of the machine; and a container of it, by its id there, whose start is gone through. */
+  holds: Holds;
+  start: string | null;
   /** Of an image that was made here. */
   document: DocumentName;
   /** A node of the archive's graph, a place in its document, and how it is shown. */
@@ -77,6 +85,8 @@ export const HOME: Place = {
   find: null,
   before: null,
   after: null,
+  holds: 'store',
+  start: null,
   document: 'config',
   node: null,
   pointer: null,
@@ -113,6 +123,8 @@ const PARAMS: Param[] = [
   ['find', 'find', text, ['stack', 'container']],
   ['before', 'before', point, ['compare']],
   ['after', 'after', point, ['compare']],
+  ['holds', 'of', oneOf<Holds>([...HOLDS], 'store'), ['machine']],
+  ['start', 'start', text, ['machine']],
   ['document', 'doc', oneOf(DOCUMENTS, 'config'), ['documents']],
   ['node', 'node', natural, ['documents']],
   ['pointer', 'pointer', text, ['documents']],

@@ -181,6 +181,12 @@ class Session {
     await this.client.call({ kind: 'show_step', container: this.container.id, step });
     this.#looking = false;
   }
+  /** After which of its events the machine is looked at. */
+  async showEvent(event: number): Promise<void> {
+    this.#looking = true;
+    await this.client.call({ kind: 'show_event', number: event });
+    this.#looking = false;
+  }
   /** What was done, or is going to be, is to be seen. */
   async showNow(): Promise<void> {
     const container = this.container;

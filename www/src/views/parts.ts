@@ -23,6 +23,7 @@ export const parts = {
   bytes: later(() => import('./bytes/BytesView.svelte')),
   check: later(() => import('./check/CheckView.svelte')),
   compare: later(() => import('./compare/CompareView.svelte')),
+  machine: later(() => import('./machine/MachineView.svelte')),
   changes: later(() => import('./changes/ChangesView.svelte')),
   hex: later(() => import('./inspector/HexView.svelte')),
   modeBoxes: later(() => import('./inspector/ModeBoxes.svelte')),

@@ -1,4 +1,4 @@
-/** The views of the stage, in the order of their tabs and of the keys 1 to 9 and 0. */
+/** The views of the stage, in the order of their tabs and of the keys 1 to 9 and 0; the machine has m. */
 import type { View } from '../../state/address';
 
 export const TABS: readonly { view: View; name: string }[] = [
@@ -12,4 +12,5 @@ export const TABS: readonly { view: View; name: string }[] = [
   { view: 'check', name: 'Check' },
   { view: 'changes', name: 'Changes' },
   { view: 'compare', name: 'Compare' },
+  { view: 'machine', name: 'Machine' },
 ];

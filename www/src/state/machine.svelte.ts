@@ -1,0 +1,112 @@
+/**
+ * The machine: what a containerd does with the images of the session, and holds after each event. Which event is looked
+ * at is said by `session.showEvent`; all else is asked for again when the session moves.
+ */
+import type { Digest, GarbageRow, MachineEvent, MachineView, RuntimeStep, Sharing } from '../core/protocol';
+import { attempt } from './actions';
+import { inContainer } from './in-container.svelte';
+import { selection } from './selection.svelte';
+import { session } from './session.svelte';
+
+/** So many events are asked for at once. */
+const LOT = 200;
+
+class MachineState {
+  now = $state.raw<MachineView | null>(null);
+  events = $state.raw<MachineEvent[]>([]);
+  sharing = $state.raw<Sharing | null>(null);
+  playing = $state(false);
+  #told = '';
+  #asked = 0;
+
+  get sums() {
+    return session.overview?.machine ?? null;
+  }
+
+  /** The event that is looked at: the last that has happened then. */
+  get event(): MachineEvent | null {
+    return this.events[(this.sums?.shown ?? 0) - 1] ?? null;
+  }
+
+  /** What the event is about, if it is of that kind. */
+  subject(kind: NonNullable<MachineEvent['subject']>['kind']): string | null {
+    const subject = this.event?.subject;
+    return subject?.kind === kind ? subject.key : null;
+  }
+
+  /** Call in an effect. */
+  async load(): Promise<void> {
+    void session.tick;
+    const { sums } = this;
+    const asked = ++this.#asked;
+    if (!sums) {
+      this.now = null;
+      this.events = [];
+      this.#told = '';
+      return;
+    }
+    const now = await session.client.query({ query: 'machine' }).catch(() => null);
+    if (asked !== this.#asked) return;
+    this.now = now;
+    // Looking at another event tells nothing new; another operation does.
+    const told = `${sums.events} ${session.done} ${session.overview?.undo}`;
+    if (told === this.#told) return;
+    const events: MachineEvent[] = [];
+    while (events.length < sums.events) {
+      const lot = await session.client
+        .query({ query: 'events', from: events.length, to: events.length + LOT })
+        .catch(() => []);
+      if (asked !== this.#asked) return;
+      if (lot.length === 0) break;
+      events.push(...lot);
+    }
+    this.events = events;
+    this.#told = told;
+  }
+
+  async loadSharing(): Promise<void> {
+    void session.tick;
+    this.sharing = this.sums ? await session.client.query({ query: 'sharing' }).catch(() => null) : null;
+  }
+
+  garbage(): Promise<GarbageRow[]> {
+    return session.client.query({ query: 'garbage' });
+  }
+
+  startOf(id: string): Promise<RuntimeStep[]> {
+    return session.client.query({ query: 'runtime_steps', id });
+  }
+
+  /** A digest of the machine by its beginning. */
+  digest(beginning: string): Digest | null {
+    const blob = this.now?.content.find(({ digest }) => digest.startsWith(beginning))?.digest;
+    return blob ?? this.now?.snapshots.find(({ key }) => key.startsWith(beginning))?.key ?? null;
+  }
+}
+
+export const machine = new MachineState();
+
+export async function importImage(
+  image: number,
+  platforms: 'all' | 'default',
+  unpack: boolean,
+): Promise<void> {
+  if (!(await attempt({ op: 'import_image', image, platforms, unpack }, 'Imported into containerd.'))) return;
+  selection.go({ view: 'machine', page: 'stage', holds: 'store', start: null });
+}
+
+export async function runContainer(name: string, id: string): Promise<boolean> {
+  const container = session.ids.image();
+  const layer = session.ids.layer();
+  if (!(await attempt({ op: 'run_container', name, id, container, layer }))) return false;
+  selection.go({ start: id });
+  return true;
+}
+
+/** To the container's own view, with its shell. */
+export function workIn(container: number): void {
+  const view = session.overview?.containers.find(({ id }) => id === container);
+  if (!view) return;
+  inContainer.started = container;
+  selection.go({ view: 'container', page: 'stage', image: view.image, container, path: null, start: null });
+}

@@ -1,0 +1,178 @@
+/** The machine: an image imported event by event, what images share, garbage, a container that runs. */
+import AxeBuilder from '@axe-core/playwright';
+import { expect, test, type Page } from '@playwright/test';
+import { LAYERS, ociArchive } from './archives';
+import { digests, fits, open, openArchive } from './page';
+
+const NAME = 'docker.io/library/handroll:latest';
+const player = (page: Page) => page.getByRole('group', { name: 'Events' });
+const handle = (page: Page) => player(page).getByRole('slider');
+const held = (page: Page, what: string) => page.getByRole('region', { name: what, exact: true });
+const items = (page: Page, what: string) => held(page, what).locator('li[data-key]');
+const item = (page: Page, what: string, key: string) => held(page, what).locator(`li[data-key="${key}"]`);
+const noViolations = async (page: Page) => {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  expect(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)).toEqual([]);
+};
+
+async function imported(page: Page): Promise<void> {
+  await open(page);
+  await page.keyboard.press('m');
+  await page.getByRole('button', { name: 'Import handroll:latest' }).click();
+  await expect(item(page, 'Images', NAME)).toBeVisible();
+}
+test('an image is imported, and every event can be gone through', async ({ page }) => {
+  await open(page);
+  const known = await digests(page);
+  await page.getByRole('button', { name: 'Machine…' }).click();
+  await expect(page.getByText('This is a machine with a containerd on it')).toBeVisible();
+  await page.getByRole('button', { name: 'Import handroll:latest' }).click();
+  await expect(item(page, 'Images', NAME)).toContainText('linux/amd64');
+  for (const card of ['manifest', 'config', 'blob:1', 'blob:2'])
+    await expect(item(page, 'Content store', known[card]!)).toBeVisible();
+  await expect(items(page, 'Snapshots')).toHaveCount(2);
+  // The ChainID of the lowest layer is its DiffID.
+  await expect(item(page, 'Snapshots', known['diff:1']!)).toContainText('committed');
+
+  await player(page).getByRole('button', { name: 'To the beginning' }).click();
+  await expect(page.getByText('A fresh containerd')).toBeVisible();
+  await expect(items(page, 'Content store')).toHaveCount(0);
+  const happened = page.locator('.happened');
+  await expect(async () => {
+    await player(page).getByRole('button', { name: 'A step on' }).click();
+    await expect(happened).toContainText('content.ingested', { timeout: 300 });
+  }).toPass();
+  await expect(items(page, 'Content store')).toHaveCount(1);
+  await expect(items(page, 'Content store')).toHaveClass(/new/);
+  await expect(page.getByRole('list', { name: 'Changes' })).toContainText('/blobs/sha256/');
+  await page.keyboard.press(',');
+  await expect(items(page, 'Content store')).toHaveCount(0);
+  await page.keyboard.press('.');
+  await expect(items(page, 'Content store')).toHaveCount(1);
+
+  // Its last event is that of the import.
+  await handle(page).focus();
+  await page.keyboard.press('End');
+  await expect(items(page, 'Snapshots')).toHaveCount(2);
+  // A digest leads to what it names.
+  await item(page, 'Content store', known['config']!).getByRole('button').first().click();
+  await expect(page).toHaveURL(/#documents/);
+  await page.goBack();
+  await expect(items(page, 'Snapshots')).toHaveCount(2);
+});
+
+test('events play, pause, and stop at the end', async ({ page }) => {
+  await imported(page);
+  await player(page).getByRole('combobox', { name: 'Speed' }).selectOption('4×');
+  await player(page).getByRole('button', { name: 'To the beginning' }).click();
+  await page.keyboard.press('p');
+  await expect(player(page).getByRole('button', { name: 'Pause' })).toBeVisible();
+  await expect(handle(page)).toHaveAttribute('aria-valuetext', /^after ([3-9]|\d\d) of/);
+  await player(page).getByRole('button', { name: 'Pause' }).click();
+  await expect(player(page).getByRole('button', { name: 'Play' })).toBeVisible();
+  const end = Number(await handle(page).getAttribute('max'));
+  await handle(page).fill(String(end - 1));
+  await player(page).getByRole('button', { name: 'Play' }).click();
+  await expect(handle(page)).toHaveAttribute('aria-valuetext', new RegExp(`^after ${end} of`));
+  await expect(player(page).getByRole('button', { name: 'Play' })).toBeVisible();
+});
+
+test('two images on one base: who stands on whose shoulders', async ({ page }) => {
+  await open(page);
+  const top = (text: string) => [{ name: 'top', data: text }];
+  const images = ['one', 'two'].map((name) => ({
+    name: `docker.io/library/${name}:1`,
+    layers: [LAYERS[0]!, top(name)],
+  }));
+  await openArchive(page, 'pair.tar', ociArchive(images));
+  await page.getByRole('tab', { name: 'Machine' }).click();
+  await page.getByRole('combobox', { name: 'Image' }).selectOption({ label: 'one:1, linux/amd64' });
+  await page.getByRole('button', { name: 'Import' }).click();
+  await expect(items(page, 'Images')).toHaveCount(2);
+  await expect(items(page, 'Snapshots')).toHaveCount(3);
+  await page.getByRole('button', { name: 'Who shares' }).click();
+  await expect(page).toHaveURL(/of=sharing/);
+  const ground = page.getByRole('region', { name: 'Snapshots on each other' });
+  await expect(ground.locator('.shared')).toHaveCount(1);
+  await expect(ground.locator('.shared')).toContainText('carries 2 images');
+  await expect(ground.locator('.shared')).toHaveAttribute('data-number', '1');
+  await expect(ground.locator('.flag')).toHaveText(['one:1', 'two:1']);
+  await expect(page.getByRole('status').filter({ hasText: 'Sharing saves' })).toContainText(/[1-9]/);
+  await noViolations(page);
+  await page.goBack();
+  await expect(items(page, 'Snapshots')).toHaveCount(3);
+});
+
+test('garbage is shown before it is collected, with the reason', async ({ page }) => {
+  await imported(page);
+  const before = await items(page, 'Content store').count();
+  await item(page, 'Images', NAME).getByRole('button', { name: 'Remove' }).click();
+  await expect(items(page, 'Images')).toHaveCount(0);
+  // The name is gone, and nothing else.
+  await expect(items(page, 'Content store')).toHaveCount(before);
+  const collect = page.getByRole('button', { name: /^Collect garbage/ });
+  await collect.click();
+  const dialog = page.getByRole('dialog');
+  const goes = dialog.getByRole('region', { name: 'What goes' }).getByRole('listitem');
+  await expect(goes).toHaveCount(before + 2);
+  await noViolations(page);
+  await dialog.getByRole('button', { name: 'Collect it' }).click();
+  await expect(items(page, 'Content store')).toHaveCount(0);
+  await expect(items(page, 'Snapshots')).toHaveCount(0);
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(items(page, 'Images')).toHaveCount(1);
+  // Of what was imported only the index is named by nobody; the rest is kept, with the reason.
+  await collect.click();
+  await expect(goes).toHaveCount(1);
+  await expect(dialog.getByRole('region', { name: 'What stays' })).toContainText(
+    `The image ${NAME} names it`,
+  );
+  await dialog.getByRole('button', { name: 'Collect it' }).click();
+  await expect(items(page, 'Content store')).toHaveCount(before - 1);
+  await collect.click();
+  await expect(dialog).toContainText('Nothing: everything is reached from a root');
+  await expect(dialog.getByRole('button', { name: 'Collect it' })).toBeDisabled();
+});
+
+test('a container runs: the start by runc, the shell in it, its end', async ({ page }) => {
+  await imported(page);
+  await page.getByRole('button', { name: 'Run as demo' }).click();
+  const start = page.getByRole('group', { name: 'The start of demo' });
+  await start.getByRole('button', { name: 'To the end' }).click();
+  // It ends with the process, and with it the namespaces.
+  await expect(page.getByRole('region', { name: 'Namespaces' })).toContainText('those of the machine');
+  await expect(async () => {
+    await start.getByRole('button', { name: 'A step back' }).click();
+    await expect(page.getByText('the container’s root alone')).toBeVisible({ timeout: 300 });
+  }).toPass();
+  await expect(page.getByRole('region', { name: 'Mounts' })).toContainText('/proc proc');
+  await expect(page.getByRole('region', { name: 'In the upperdir' })).toContainText('/proc');
+  await expect(page.getByRole('region', { name: 'Namespaces' })).toContainText('mount');
+  await noViolations(page);
+  await page.getByRole('button', { name: 'Work in it' }).click();
+  const line = page.getByRole('textbox', { name: 'Command, in the directory' });
+  await expect(line).toBeFocused();
+  await line.fill('cat /hello.txt; touch /written');
+  await line.press('Enter');
+  await expect(page.getByRole('log')).toContainText('hello from delta');
+  await page.keyboard.press('Escape');
+  await page.getByRole('tab', { name: 'Machine' }).click();
+  await expect(item(page, 'Containers of the machine', 'demo')).toContainText('running');
+  await item(page, 'Containers of the machine', 'demo').getByRole('button', { name: 'Remove' }).click();
+  await expect(items(page, 'Containers of the machine')).toHaveCount(0);
+});
+
+test('whoever hears it, in both themes, and on a phone', async ({ page }) => {
+  await imported(page);
+  for (const scheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+    await noViolations(page);
+  }
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.reload();
+  await page.getByRole('button', { name: 'Import handroll:latest' }).click();
+  await expect(handle(page)).toBeVisible();
+  await fits(page);
+  await noViolations(page);
+});
