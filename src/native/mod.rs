@@ -4,6 +4,7 @@
 mod command;
 mod container;
 mod disk;
+mod disk_usage;
 mod file;
 mod kernel;
 mod layer_root;
@@ -22,6 +23,8 @@ mod root_view;
 mod scratch;
 mod session;
 mod signal;
+mod store_disk;
+mod store_state;
 mod truncate;
 mod unpack;
 mod xattr;
@@ -51,6 +54,7 @@ pub use root_view::RootView;
 pub use scratch::TemporaryFiles;
 pub use session::{Session, UnmountError, Unmounted, Upper, unmount_at};
 pub use signal::raise;
+pub use store_disk::{StoreDisk, StoreDiskError};
 pub use unpack::{UnpackError, UnpackedRoot, unpack};
 
 /// A number for a new source, used once in this process.
