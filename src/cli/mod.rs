@@ -7,6 +7,7 @@ mod bundle;
 mod cat;
 mod check;
 mod container;
+mod ctr;
 mod diff;
 mod edit;
 mod inspect;
@@ -50,6 +51,7 @@ enum Command {
     Cat(cat::CatArgs),
     Why(why::WhyArgs),
     Check(check::CheckArgs),
+    Ctr(ctr::CtrArgs),
     Diff(diff::DiffArgs),
     Edit(Box<edit::EditArgs>),
     Mount(Box<mount::MountArgs>),
@@ -124,6 +126,7 @@ fn run(matches: &ArgMatches) -> Result<Verdict, Failure> {
         Command::Why(arguments) => why::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Ctr(arguments) => ctr::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Edit(arguments) => edit::run(&arguments),
         Command::Mount(arguments) => mount::run(&arguments),

@@ -80,6 +80,21 @@ impl Runtime {
         Ok(ended(status, pid_file.exists()))
     }
 
+    /// Sends a signal to a container's first process.
+    pub(super) fn kill(&self, id: &str, signal: u8) -> Result<(), String> {
+        let mut command = self.command();
+        command
+            .arg("kill")
+            .arg(id)
+            .arg(signal.to_string())
+            .stdin(Stdio::null());
+        let output = command.output().map_err(|error| error.to_string())?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        }
+    }
+
     /// Ends all containers that are left.
     pub fn end_all(&self) {
         let Ok(entries) = fs::read_dir(&self.state) else {

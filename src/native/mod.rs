@@ -24,7 +24,10 @@ mod scratch;
 mod session;
 mod signal;
 mod store_disk;
+mod store_place;
 mod store_state;
+mod store_task;
+mod store_view;
 mod truncate;
 mod unpack;
 mod xattr;
@@ -55,6 +58,8 @@ pub use scratch::TemporaryFiles;
 pub use session::{Session, UnmountError, Unmounted, Upper, unmount_at};
 pub use signal::raise;
 pub use store_disk::{StoreDisk, StoreDiskError};
+pub use store_place::StorePlace;
+pub use store_task::StoreTask;
 pub use unpack::{UnpackError, UnpackedRoot, unpack};
 
 /// A number for a new source, used once in this process.

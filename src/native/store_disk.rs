@@ -26,17 +26,18 @@ use rustix::io::Errno;
 use super::layer_root::{LayerRoot, Powers};
 use super::namespace::user_namespace;
 use super::place::{empty_directory, remove_directory, retry};
+use super::store_place::StorePlace;
 use super::store_state::{StateError, decode, encode};
 use super::{FileSource, TemporaryFiles, disk_usage};
 use crate::compress::inflate::plain;
 use crate::content::{Content, ContentError};
 use crate::digest::Digest;
 use crate::layer::dialect::apply_layer;
-use crate::store::{Applied, ApplyError, Disk, DiskError, Effects, Store, Usage, snapshots_of};
+use crate::store::{Applied, ApplyError, Disk, DiskError, Effects, Store, Usage};
 use crate::tree::Time;
 
-const CONTENT: &str = "io.containerd.content.v1.content";
-const METADATA: &str = "io.containerd.metadata.v1.handroll";
+/// The file of the metadata.
+const METADATA: &str = "meta.json";
 /// What is there where containerd itself keeps its metadata.
 const CONTAINERDS: &str = "io.containerd.metadata.v1.bolt";
 
@@ -96,9 +97,11 @@ fn at<T>(path: &Path, result: std::result::Result<T, impl Into<io::Error>>) -> R
 
 /// The disk of a store that this process works on alone.
 pub struct StoreDisk {
-    root: String,
+    place: StorePlace,
     /// What is to be deleted once the metadata does without it.
     removed: Vec<PathBuf>,
+    /// The metadata as it was read.
+    loaded: Option<Vec<u8>>,
     _lock: File,
 }
 
@@ -117,68 +120,45 @@ impl StoreDisk {
         let text = text
             .ok_or_else(|| StoreDiskError::Path { root: root.clone() })?
             .to_owned();
-        make_directory(&root.join(METADATA), 0o700)?;
-        let lock = lock(&root.join(METADATA).join("lock"), wait)?;
-        let disk = Self {
-            root: text,
-            removed: Vec::new(),
-            _lock: lock,
-        };
+        let place = StorePlace::new(text);
+        make_directory(&place.metadata(), 0o700)?;
+        let lock = lock(&place.metadata().join("lock"), wait)?;
         for (path, mode) in [
-            (disk.path(&[CONTENT, "blobs", "sha256"]), 0o755),
-            (disk.path(&[CONTENT, "ingest"]), 0o755),
-            (disk.snapshots(), 0o700),
+            (place.blobs(), 0o755),
+            (place.ingest(), 0o755),
+            (place.snapshots(), 0o700),
         ] {
             make_directory(&path, mode)?;
         }
-        let store = disk.load()?;
+        let mut disk = Self {
+            place,
+            removed: Vec::new(),
+            loaded: None,
+            _lock: lock,
+        };
+        let mut store = disk.load()?;
         disk.sweep(&store)?;
+        disk.place.look_after_tasks(&mut store);
         Ok((store, disk))
     }
 
-    fn path(&self, names: &[&str]) -> PathBuf {
-        let mut path = PathBuf::from(&self.root);
-        path.extend(names);
-        path
+    /// Where it is.
+    pub fn place(&self) -> StorePlace {
+        self.place.clone()
     }
 
-    fn metadata(&self) -> PathBuf {
-        self.path(&[METADATA, "meta.json"])
-    }
-
-    fn snapshots(&self) -> PathBuf {
-        PathBuf::from(snapshots_of(&self.root))
-    }
-
-    /// `snapshots/N`.
-    fn directory(&self, number: u64) -> PathBuf {
-        self.snapshots().join(number.to_string())
-    }
-
-    /// `snapshots/N/fs`.
-    pub fn fs(&self, number: u64) -> PathBuf {
-        self.directory(number).join("fs")
-    }
-
-    /// `snapshots/N/work`.
-    pub fn work(&self, number: u64) -> PathBuf {
-        self.directory(number).join("work")
-    }
-
-    fn blob_path(&self, digest: Digest) -> PathBuf {
-        self.path(&[CONTENT, "blobs", "sha256", &digest.hex()])
-    }
-
-    fn load(&self) -> Result<Store> {
-        let path = self.metadata();
+    fn load(&mut self) -> Result<Store> {
+        let path = self.place.metadata().join(METADATA);
         let bytes = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Store::default()),
             bytes => at(&path, bytes)?,
         };
-        decode(&bytes).map_err(|error: StateError| StoreDiskError::Metadata {
+        let store = decode(&bytes).map_err(|error: StateError| StoreDiskError::Metadata {
             path,
             reason: error.to_string(),
-        })
+        })?;
+        self.loaded = Some(bytes);
+        Ok(store)
     }
 
     /// Deletes what the metadata does not name.
@@ -189,17 +169,17 @@ impl StoreDisk {
                 reason: error.to_string(),
             })
         };
-        clean(&self.path(&[CONTENT, "ingest"]))?;
-        let blobs = self.path(&[CONTENT, "blobs", "sha256"]);
+        clean(&self.place.ingest())?;
+        let blobs = self.place.blobs();
         for name in names_in(&blobs)? {
             if !store.blobs.has(&format!("sha256:{name}")) {
                 self.delete(&blobs.join(name))?;
             }
         }
-        for name in names_in(&self.snapshots())? {
+        for name in names_in(&self.place.snapshots())? {
             let number = name.parse().ok();
             if number.is_none_or(|number| store.directories.binary_search(&number).is_err()) {
-                self.delete(&self.snapshots().join(name))?;
+                self.delete(&self.place.snapshots().join(name))?;
             }
         }
         Ok(())
@@ -212,16 +192,19 @@ impl StoreDisk {
         })
     }
 
-    /// Writes the metadata, after all that it names, and before what it no longer names goes.
+    /// Writes the metadata if it has changed: after all that it names, and before what it no longer names goes.
     pub fn save(&mut self, store: &Store) -> Result<()> {
-        let path = self.metadata();
+        let path = self.place.metadata().join(METADATA);
         let bytes = encode(store).map_err(|error| StoreDiskError::Metadata {
             path: path.clone(),
             reason: error.to_string(),
         })?;
-        let root = Path::new(&self.root);
+        if self.loaded.as_ref() == Some(&bytes) {
+            return Ok(());
+        }
+        let root = self.place.root();
         at(root, File::open(root).and_then(|root| Ok(syncfs(&root)?)))?;
-        let beside = self.path(&[METADATA, "meta.json.new"]);
+        let beside = self.place.metadata().join("meta.json.new");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let written = options.open(&beside).and_then(|mut file| {
@@ -230,7 +213,7 @@ impl StoreDisk {
         });
         at(&beside, written)?;
         at(&path, fs::rename(&beside, &path))?;
-        let directory = self.path(&[METADATA]);
+        let directory = self.place.metadata();
         at(
             &directory,
             File::open(&directory).and_then(|opened| opened.sync_all()),
@@ -254,7 +237,7 @@ fn check_place(root: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         names => at(root, names)?,
     };
-    match has(METADATA) || names.count() == 0 {
+    match has("io.containerd.metadata.v1.handroll") || names.count() == 0 {
         true => Ok(()),
         false => Err(StoreDiskError::NotEmpty {
             root: root.to_owned(),
@@ -301,12 +284,12 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> DiskError {
 impl Disk for StoreDisk {
     fn add_blob(&mut self, content: &Content) -> std::result::Result<Digest, DiskError> {
         let digest = content.digest()?;
-        let path = self.blob_path(digest);
+        let path = self.place.blob(digest);
         self.removed.retain(|removed| *removed != path);
         if path.exists() {
             return Ok(digest);
         }
-        let beside = self.path(&[CONTENT, "ingest", &digest.hex()]);
+        let beside = self.place.ingest().join(digest.hex());
         let mut file = File::create(&beside).map_err(failed(&beside))?;
         let mut result = Ok(());
         content.for_each_window(|bytes| {
@@ -321,13 +304,13 @@ impl Disk for StoreDisk {
     }
 
     fn blob(&self, digest: Digest) -> std::result::Result<Content, DiskError> {
-        let path = self.blob_path(digest);
+        let path = self.place.blob(digest);
         let source = FileSource::open(&path).map_err(failed(&path))?;
         Ok(Content::whole(std::sync::Arc::new(source)))
     }
 
     fn remove_blob(&mut self, digest: Digest) -> std::result::Result<(), DiskError> {
-        self.removed.push(self.blob_path(digest));
+        self.removed.push(self.place.blob(digest));
         Ok(())
     }
 
@@ -338,19 +321,19 @@ impl Disk for StoreDisk {
         has_work: bool,
         _: Time,
     ) -> std::result::Result<(), DiskError> {
-        let path = self.directory(number);
+        let path = self.place.directory(number);
         let make = || -> io::Result<()> {
             DirBuilder::new().mode(0o700).create(&path)?;
-            let fs_path = self.fs(number);
+            let fs_path = self.place.fs(number);
             fs::create_dir(&fs_path)?;
             // Whatever the umask.
             fs::set_permissions(&fs_path, Permissions::from_mode(0o755))?;
             if let Some(parent) = parent {
-                let owner = fs::symlink_metadata(self.fs(parent))?;
+                let owner = fs::symlink_metadata(self.place.fs(parent))?;
                 chown(&fs_path, Some(owner.uid()), Some(owner.gid()))?;
             }
             if has_work {
-                let work = self.work(number);
+                let work = self.place.work(number);
                 fs::create_dir(&work)?;
                 fs::set_permissions(&work, Permissions::from_mode(0o711))?;
             }
@@ -385,17 +368,17 @@ impl Disk for StoreDisk {
     }
 
     fn usage(&self, number: u64) -> std::result::Result<Usage, DiskError> {
-        let path = self.fs(number);
+        let path = self.place.fs(number);
         disk_usage::of_tree(&path).map_err(failed(&path))
     }
 
     fn remove(&mut self, number: u64) -> std::result::Result<(), DiskError> {
-        self.removed.push(self.directory(number));
+        self.removed.push(self.place.directory(number));
         Ok(())
     }
 
     fn root(&self) -> &str {
-        &self.root
+        self.place.text()
     }
 }
 
@@ -413,7 +396,7 @@ impl StoreDisk {
             is_confined: false,
         };
         let open = |number: u64| {
-            let path = self.fs(number);
+            let path = self.place.fs(number);
             LayerRoot::open(&path, powers).map_err(|error| format!("{}: {error}", path.display()))
         };
         let below: Vec<LayerRoot> = parents

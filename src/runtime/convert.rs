@@ -442,6 +442,6 @@ fn resources() -> Resources {
     });
     Resources {
         devices: [none].into_iter().chain(allowed).collect(),
-        cpu: Cpu { shares: 1024 },
+        cpu: Some(Cpu { shares: 1024 }),
     }
 }

@@ -144,7 +144,8 @@ pub struct Resources {
     /// Which devices may be used; the last rule that fits counts.
     pub devices: Vec<DeviceRule>,
     /// Of the processors.
-    pub cpu: Cpu,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Cpu>,
 }
 
 /// A rule for devices.

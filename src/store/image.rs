@@ -42,7 +42,7 @@ impl Client<'_> {
             .other(target.what());
         let now = self.now;
         let image = Image {
-            target,
+            target: stored(target),
             labels,
             created: now,
             updated: now,
@@ -61,7 +61,7 @@ impl Client<'_> {
         match self.here_mut().images.get_mut(name) {
             None => return self.create_image(name, target, Labels::new()),
             Some(image) => {
-                image.target = target;
+                image.target = stored(target);
                 image.updated = now;
             }
         }
@@ -100,5 +100,13 @@ impl Client<'_> {
         self.store.is_dirty = true;
         self.tell(Event::new(Rule::ImageRemoved, Kind::Image, name));
         Ok(())
+    }
+}
+
+/// What the database keeps of a descriptor: it has no place for a platform (metadata/images.go, `writeImage`).
+fn stored(target: Descriptor) -> Descriptor {
+    Descriptor {
+        platform: None,
+        ..target
     }
 }

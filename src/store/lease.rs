@@ -53,14 +53,25 @@ impl Client<'_> {
         if self.lease.is_some() {
             return work(self);
         }
+        let id = self.begin_lease()?;
+        let done = work(self);
+        self.end_lease(&id)?;
+        done
+    }
+
+    /// Makes the lease of [`Self::with_lease`], which holds from now on.
+    pub(super) fn begin_lease(&mut self) -> Result<String> {
         let end = crate::image::created::from_seconds(self.now.seconds.saturating_add(24 * 60 * 60));
         let expire = end.map(|end| ("containerd.io/gc.expire".to_owned(), end));
         let id = self.create_lease(None, expire.into_iter().collect())?;
         self.lease = Some(id.clone());
-        let done = work(self);
+        Ok(id)
+    }
+
+    /// Ends it.
+    pub(super) fn end_lease(&mut self, id: &str) -> Result<()> {
         self.lease = None;
-        self.remove_lease(&id)?;
-        done
+        self.remove_lease(id)
     }
 
     fn leased(&mut self) -> Option<&mut Lease> {

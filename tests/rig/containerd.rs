@@ -1,7 +1,7 @@
 //! A containerd of the test's own: its root, state and socket in a temporary directory, gone with the test.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -25,11 +25,20 @@ impl Containerd {
 
     /// The same in a directory of the caller's, which decides what file system it works on.
     pub fn start_in(directory: TempDir) -> Self {
+        Self::start_with(directory, "schedule_delay = \"1h\"")
+    }
+
+    /// Starts one that collects garbage as soon as something was removed, and at no other time.
+    pub fn start_collecting() -> Self {
+        Self::start_with(TempDir::new().unwrap(), "mutation_threshold = 0")
+    }
+
+    fn start_with(directory: TempDir, gc: &str) -> Self {
         let at = |name: &str| directory.path().join(name);
         let config = format!(
             "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
              [grpc]\n  address = {:?}\n[plugins.\"io.containerd.internal.v1.opt\"]\n  path = {:?}\n\
-             [plugins.\"io.containerd.gc.v1.scheduler\"]\n  schedule_delay = \"1h\"\n",
+             [plugins.\"io.containerd.gc.v1.scheduler\"]\n  {gc}\n",
             at("root"),
             at("state"),
             at("socket"),
@@ -79,6 +88,22 @@ impl Containerd {
             .args(["-n", "handroll"])
             .args(arguments);
         command
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("socket")
+    }
+
+    /// Where it keeps everything.
+    pub fn root(&self) -> PathBuf {
+        self.directory.path().join("root")
+    }
+
+    /// Waits until garbage is collected, which ends no sooner than one that was begun before.
+    pub fn collect_garbage(&self) {
+        super::ok(&mut self.ctr(&["leases", "create", "--id", "garbage"]));
+        super::ok(&mut self.ctr(&["leases", "rm", "--sync", "garbage"]));
     }
 
     /// Imports an archive.

@@ -135,6 +135,9 @@ fn run_command(
     if let Some(snapshotter) = args.value("snapshotter") {
         job.snapshotter = snapshotter.to_owned();
     }
+    if let Some(error) = job.namespace_error(path) {
+        return Err(error);
+    }
     match action(job, &args) {
         Err(Exit::Help { otherwise }) => {
             job.print(&help(command, path));

@@ -92,8 +92,7 @@ fn export(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
         parts.into_iter().for_each(|part| job.print_bytes(part));
         return Ok(());
     }
-    let written = job.host.write(out, &parts);
-    written.map_err(|reason| Exit::failed(format_args!("open {out}: {reason}")))
+    job.host.write(out, &parts).map_err(Exit::Failed)
 }
 
 impl Export<'_> {
@@ -126,15 +125,15 @@ impl Export<'_> {
             Media::Index => self.add_index(job, target)?,
             _ => return Err(Exit::failed("only manifests may be exported: invalid argument")),
         };
-        if let Some(manifest) = stands_for.filter(|_| self.has_docker_manifest) {
-            let known = self
-                .docker
-                .iter_mut()
-                .find(|(known, _)| known.digest == manifest.digest);
-            match known {
-                Some((_, names)) => names.push(name),
-                None => self.docker.push((manifest, vec![name])),
-            }
+        let Some(manifest) = stands_for else {
+            return Ok(());
+        };
+        // Without its name a manifest that is exported by itself stands in `manifest.json` all the same.
+        let names = self.has_docker_manifest.then_some(name);
+        let is_same = |(known, _): &&mut (Descriptor, Vec<String>)| known.digest == manifest.digest;
+        match self.docker.iter_mut().find(is_same) {
+            Some((_, known)) => known.extend(names),
+            None => self.docker.push((manifest, names.into_iter().collect())),
         }
         Ok(())
     }
@@ -160,7 +159,7 @@ impl Export<'_> {
             None if self.has_docker_manifest => {
                 Err(Exit::failed("no manifest found for platform: not found"))
             }
-            best => Ok(best.map(|(_, child)| child)),
+            best => Ok(best.filter(|_| self.has_docker_manifest).map(|(_, child)| child)),
         }
     }
 
@@ -240,26 +239,12 @@ fn blob_name(digest: &str) -> String {
 }
 
 fn descriptor_json(descriptor: &Descriptor) -> String {
-    let mut members = vec![
+    object(&[
         ("mediaType", json(&descriptor.media_type)),
         ("digest", json(&descriptor.digest)),
         ("size", descriptor.size.to_string()),
         ("annotations", labels_object(&descriptor.annotations)),
-    ];
-    if let Some(platform) = &descriptor.platform {
-        let mut said = vec![
-            ("architecture", json(&platform.architecture)),
-            ("os", json(&platform.os)),
-        ];
-        said.extend(
-            platform
-                .variant
-                .as_ref()
-                .map(|variant| ("variant", json(variant))),
-        );
-        members.push(("platform", object(&said)));
-    }
-    object(&members)
+    ])
 }
 
 /// The tag or digest of a name as containerd's own parser sees it, which takes names for addresses: what stands

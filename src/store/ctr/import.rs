@@ -67,8 +67,7 @@ fn import(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
         },
     };
     let path = args.argument(0);
-    let archive = job.host.open(path);
-    let archive = archive.map_err(|reason| Exit::failed(format_args!("open {path}: {reason}")))?;
+    let archive = job.host.open(path).map_err(Exit::Failed)?;
     let files = files_of(&archive)?;
     let images = job.client.import(&files, &how)?;
     if args.has("no-unpack") {
@@ -89,10 +88,12 @@ pub(super) fn unpack(
     target: &Descriptor,
     platforms: &Platforms,
 ) -> Result<String, Exit> {
-    let first = job.client.manifest(target, platforms);
-    if let (Ok(manifest), Err(Exit::Failed(error))) = (first, job.check_snapshotter()) {
-        let diff_ids = job.client.diff_ids(&manifest.config)?;
-        let first = diff_ids.first().cloned().unwrap_or_default();
+    let manifest = job.client.manifest(target, platforms)?;
+    let diff_ids = job.client.diff_ids(&manifest.config);
+    let diff_ids =
+        diff_ids.map_err(|error| Exit::failed(format_args!("failed to resolve rootfs: {error}")))?;
+    if let Err(Exit::Failed(error)) = job.check_snapshotter() {
+        let first = diff_ids.first().map_or("", String::as_str);
         return Err(Exit::failed(format_args!(
             "failed to stat snapshot {first}: {error}"
         )));
@@ -100,8 +101,13 @@ pub(super) fn unpack(
     let unpacked = job.client.unpack(target, platforms);
     unpacked.map_err(|error| {
         if let StoreError::Extract { .. } | StoreError::WrongDiffId { .. } = error {
-            let message = "apply failure, attempting cleanup";
-            job.log("info", message, &[("error", &error.to_string())]);
+            let mut keys = job.client.moments.iter().rev().map(|moment| &moment.event.key);
+            let key = keys.find(|key| key.starts_with("extract-")).cloned();
+            let fields = [
+                ("error", &error.to_string()[..]),
+                ("key", &key.unwrap_or_default()),
+            ];
+            job.log("info", "apply failure, attempting cleanup", &fields);
         }
         error.into()
     })

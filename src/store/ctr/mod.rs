@@ -21,7 +21,9 @@ mod snapshots;
 mod table;
 mod tasks;
 
-use super::{Client, DEFAULT_NAMESPACE, Descriptor, Labels, Platforms, SNAPSHOTTER, StoreError};
+use super::{
+    Client, DEFAULT_NAMESPACE, Descriptor, Labels, Platforms, SNAPSHOTTER, StoreError, check_identifier,
+};
 use crate::content::Content;
 use crate::digest::chain_id;
 use crate::image::root::Root;
@@ -48,18 +50,22 @@ pub struct Ran {
     pub output: Vec<(Stream, Bytes)>,
     /// With what it ended.
     pub status: u8,
-    /// What is to be started now; when it has ended, the line goes on with [`ended`].
+    /// What is to be started now: [`Client::start_task`] notes it, and when it has ended, or could not be started, the
+    /// line goes on with [`ended`].
     pub task: Option<NewTask>,
 }
 
 /// The machine that `ctr` is called on, as far as it needs one.
 pub trait Host {
-    /// Opens a file. An error is what the system says of it: `no such file or directory`.
+    /// Opens a file. An error says the call, the path and the reason: `open a.tar: no such file or directory`.
     fn open(&mut self, path: &str) -> Result<Content, String>;
-    /// Writes a file, in place of the one that is there.
+    /// Writes a file, in place of the one that is there. Errors are as those of `open`.
     fn write(&mut self, path: &str, parts: &[Bytes]) -> Result<(), String>;
-    /// What is seen through directories of snapshots that are stacked, the topmost first.
-    fn view(&mut self, directories: &[u64]) -> Result<Box<dyn Root + '_>, String>;
+    /// What is seen through an active snapshot: the number of its directory and of those that it stands on, the
+    /// topmost first.
+    fn view(&mut self, number: u64, parents: &[u64]) -> Result<Box<dyn Root + '_>, String>;
+    /// Whether a task can go on without anybody who waits for it; if not, why.
+    fn check_detach(&self) -> Result<(), String>;
     /// Sends a signal to the first process of a task. Whether that has ended it, so that nobody else will tell.
     fn signal(&mut self, namespace: &str, id: &str, pid: u32, signal: u8) -> Result<bool, String>;
     /// A task is deleted: what the machine has of it goes.
@@ -117,6 +123,29 @@ impl Job<'_, '_> {
     fn log(&mut self, level: &str, message: &str, fields: &[(&str, &str)]) {
         let line = format::log_line(self.client.now, level, message, fields);
         self.output.push((Stream::Error, Bytes::Owned(line.into_bytes())));
+    }
+
+    /// Works under a lease, as [`Client::with_lease`] does.
+    fn under_lease<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Exit>) -> Result<T, Exit> {
+        let id = self.client.begin_lease()?;
+        let done = work(self);
+        self.client.end_lease(&id)?;
+        done
+    }
+
+    /// Why nothing can be done in the namespace, if that is so; what tells of namespaces can be done in any.
+    fn namespace_error(&self, path: &str) -> Option<Exit> {
+        let namespace = &self.client.namespace;
+        if path.starts_with("ctr namespaces") || path == "ctr version" {
+            return None;
+        }
+        if namespace.is_empty() {
+            return Some(Exit::failed("namespace is required: failed precondition"));
+        }
+        let checked = check_identifier("", namespace);
+        checked
+            .err()
+            .map(|error| Exit::failed(format_args!("namespace validation: {error}")))
     }
 
     /// Forgets a task that has ended; its exit code.

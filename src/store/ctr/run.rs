@@ -3,10 +3,10 @@
 use super::command::{COMMAND, Command, Run};
 use super::import::{platform, unpack};
 use super::option::{Args, Flags, flag, label, text, texts};
-use super::{Exit, Job, Ran, SNAPSHOTTER_FLAG, chain_of, fail};
+use super::{Exit, Host, Job, Ran, SNAPSHOTTER_FLAG, chain_of, fail};
 use crate::content::Content;
-use crate::runtime::{Arguments, ImageConfig, Manner, Request, convert};
-use crate::store::{Client, Labels, Platforms, StoreError};
+use crate::runtime::{Arguments, Cpu, ImageConfig, Manner, Request, convert};
+use crate::store::{Client, Labels, Platforms};
 
 /// A container's process that is to be started: its bundle has the container's `spec` as `config.json`, and its
 /// snapshot mounted as `rootfs`.
@@ -125,7 +125,10 @@ fn run(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
             "flags --detach and --rm cannot be specified together",
         ));
     }
-    create_container(job, args)?;
+    if is_detached {
+        job.host.check_detach().map_err(Exit::Failed)?;
+    }
+    create_container(job, args, Some(CPU_SHARES))?;
     job.task = Some(NewTask {
         namespace: job.client.namespace.clone(),
         id: id.to_owned(),
@@ -137,7 +140,16 @@ fn run(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
 
 /// Makes a container of an image, with an active snapshot on its layers (cmd/ctr/commands/run/run_unix.go,
 /// `NewContainer`).
-pub(super) fn create_container(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
+pub(super) fn create_container(
+    job: &mut Job<'_, '_>,
+    args: &Args,
+    cpu_shares: Option<u64>,
+) -> Result<(), Exit> {
+    // What is made for a container that does not come to be is garbage.
+    job.under_lease(|job| create_under_lease(job, args, cpu_shares))
+}
+
+fn create_under_lease(job: &mut Job<'_, '_>, args: &Args, cpu_shares: Option<u64>) -> Result<(), Exit> {
     let (name, id) = (args.argument(0), args.argument(1));
     let image = job.client.image(name)?;
     let wanted = match args.text("platform") {
@@ -172,33 +184,42 @@ pub(super) fn create_container(job: &mut Job<'_, '_>, args: &Args) -> Result<(),
         cgroups_path: Some(format!("/{}/{id}", job.client.namespace)),
         ..Request::new(Manner::Containerd)
     };
-    let directories = job.client.parents(id)?;
-    let view = job.host.view(&directories).map_err(Exit::Failed)?;
-    let spec = convert(&config, &request, &*view).map_err(Exit::failed)?;
+    let number = job.client.snapshot(id)?.number;
+    let parents = job.client.parents(id)?;
+    let view = job.host.view(number, &parents).map_err(Exit::Failed)?;
+    let mut spec = convert(&config, &request, &*view).map_err(Exit::failed)?;
     drop(view);
+    if let Some(resources) = &mut spec.linux.resources {
+        resources.cpu = cpu_shares.map(|shares| Cpu { shares });
+    }
+    spec.annotations.extend(args.values("label").map(label));
     let spec = Content::inline(spec.document());
-    let created = job.client.create_container(id, name, id, labels, spec);
-    created.map_err(|error| match error {
-        StoreError::Identifier { .. } | StoreError::LongIdentifier { .. } => {
-            Exit::failed(format_args!("create container failed validation: {error}"))
-        }
-        error => error.into(),
-    })
+    Ok(job.client.create_container(id, name, id, labels, spec)?)
 }
+
+/// The weight beside others that `ctr run` gives, and `ctr containers create` does not.
+const CPU_SHARES: u64 = 1024;
 
 /// The label that says which signal asks a container to end.
 pub(super) const STOP_SIGNAL: &str = "io.containerd.image.config.stop-signal";
 
+/// What stands for the exit code of a process that was not started.
+const NOT_STARTED: u32 = 255;
+
 /// What a line goes on to do when the task that it started has ended with an exit code, or could not be started.
-pub fn ended(client: &mut Client<'_>, task: &NewTask, outcome: Result<u32, String>) -> Ran {
+pub fn ended(
+    client: &mut Client<'_>,
+    host: &mut dyn Host,
+    task: &NewTask,
+    outcome: Result<u32, String>,
+) -> Ran {
     let mut ran = Ran::default();
-    let done = match &outcome {
-        Ok(code) => client
-            .end_task(&task.id, *code)
-            .and_then(|()| client.delete_task(&task.id).map(drop)),
-        Err(_) => Ok(()),
-    };
-    let done = done.and_then(|()| match task.removes_container {
+    client.namespace.clone_from(&task.namespace);
+    let code = outcome.as_ref().map_or(NOT_STARTED, |code| *code);
+    let done = client.end_task(&task.id, code);
+    let done = done.and_then(|()| client.delete_task(&task.id));
+    host.forget(&task.namespace, &task.id);
+    let done = done.and_then(|_| match task.removes_container {
         true => client.remove_container(&task.id),
         false => Ok(()),
     });

@@ -107,6 +107,9 @@ fn start(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
     if container.task.is_some() {
         return Err(Exit::failed(format_args!("task {id}: already exists")));
     }
+    if args.has("detach") {
+        job.host.check_detach().map_err(Exit::Failed)?;
+    }
     job.task = Some(NewTask {
         namespace: job.client.namespace.clone(),
         id: id.to_owned(),
