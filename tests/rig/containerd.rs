@@ -95,11 +95,6 @@ impl Containerd {
         self.directory.path().join("socket")
     }
 
-    /// Where it keeps everything.
-    pub fn root(&self) -> PathBuf {
-        self.directory.path().join("root")
-    }
-
     /// Waits until garbage is collected, which ends no sooner than one that was begun before.
     pub fn collect_garbage(&self) {
         super::ok(&mut self.ctr(&["leases", "create", "--id", "garbage"]));
