@@ -343,7 +343,9 @@ impl Client<'_> {
 
     /// The size of what a platform needs of an image, in bytes: of its documents and packed layers
     /// (images/image.go, `Size`).
-    pub fn image_size(&self, target: &Descriptor, wanted: &Platforms) -> Result<i64> {
+    ///
+    /// What cannot be followed is told; the size is then that of what was found.
+    pub fn image_size(&self, target: &Descriptor, wanted: &Platforms) -> (i64, Result<()>) {
         let mut size = 0_i64;
         let enter = |descriptor: &Descriptor| {
             size = size.saturating_add(descriptor.size);
@@ -353,15 +355,15 @@ impl Client<'_> {
             None => Some(usize::MAX),
             Some(platform) => wanted.rank(platform),
         };
-        self.walk(target, enter, |descriptor, mut children| {
+        let walked = self.walk(target, enter, |descriptor, mut children| {
             children.retain(|child| rank(child).is_some());
             if Media::of(&descriptor.media_type) == Media::Index {
                 children.sort_by_key(rank);
                 children.truncate(1);
             }
             children
-        })?;
-        Ok(size)
+        });
+        (size, walked)
     }
 
     /// The platforms that an image is for, sorted, each once (images/image.go, `Platforms`).

@@ -281,7 +281,7 @@ impl Workbench {
                 digest: target.digest.clone(),
                 media_type: target.media_type.clone(),
                 // What is not there any more, or is broken, has no size; `ctr images ls` says so in its log.
-                size: client.image_size(target, &Default::default()).unwrap_or_default(),
+                size: client.image_size(target, &Default::default()).0,
                 platforms: client.platforms(target).unwrap_or_default(),
                 labels: labels(&image.labels),
                 new: before.images.get(name).is_none_or(|old| **old != **image),

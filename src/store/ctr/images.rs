@@ -121,12 +121,11 @@ fn list(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
         let Descriptor {
             media_type, digest, ..
         } = &image.target;
-        let size = job.client.image_size(&image.target, &Platforms::default());
-        let size = size.unwrap_or_else(|error| {
+        let (size, measured) = job.client.image_size(&image.target, &Platforms::default());
+        if let Err(error) = measured {
             let message = format!("failed calculating size for image {name}");
             job.log("error", &message, &[("error", &error.to_string())]);
-            0
-        });
+        }
         let platforms = job.client.platforms(&image.target);
         let platforms = platforms.unwrap_or_else(|error| {
             let message = format!("failed resolving platform for image {name}");
