@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType as RawType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_NOW,
-    UTIME_OMIT, Uid, XattrFlags,
+    AtFlags, CWD, FileType as RawType, Gid, Mode, OFlags, RawDir, RenameFlags, Timespec, Timestamps,
+    UTIME_NOW, UTIME_OMIT, Uid, XattrFlags,
 };
 use rustix::io::Errno as RawErrno;
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -477,8 +478,9 @@ fn readdir(path: &[u8]) -> Result<Reply, RawErrno> {
 
 fn names_in(directory: OwnedFd) -> Result<Vec<Vec<u8>>, RawErrno> {
     let mut names = Vec::new();
-    // Not `Dir::read_from`, which opens it once more by `.`: that needs the right to search it, too.
-    for entry in Dir::new(directory)? {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(directory, &mut buffer);
+    while let Some(entry) = entries.next() {
         let name = entry?.file_name().to_bytes().to_vec();
         if name != b"." && name != b".." {
             names.push(name);
@@ -488,22 +490,32 @@ fn names_in(directory: OwnedFd) -> Result<Vec<Vec<u8>>, RawErrno> {
 }
 
 fn getxattr(path: &CString, name: &CString, follow: bool) -> Result<Vec<u8>, RawErrno> {
-    let mut value = vec![0; 65_536];
-    let length = match follow {
-        true => rustix::fs::getxattr(path, name, &mut value[..])?,
-        false => rustix::fs::lgetxattr(path, name, &mut value[..])?,
-    };
-    value.truncate(length);
-    Ok(value)
+    in_buffer(|buffer| match follow {
+        true => rustix::fs::getxattr(path, name, buffer),
+        false => rustix::fs::lgetxattr(path, name, buffer),
+    })
+}
+
+/// What a call writes into a buffer: most is short, and a large buffer takes longer than the call.
+fn in_buffer(call: impl Fn(&mut [u8]) -> Result<usize, RawErrno>) -> Result<Vec<u8>, RawErrno> {
+    let mut short = [0; 256];
+    match call(&mut short) {
+        Err(RawErrno::RANGE) => {
+            let mut long = vec![0; 65_536];
+            let length = call(&mut long)?;
+            long.truncate(length);
+            Ok(long)
+        }
+        length => Ok(short[..length?].to_vec()),
+    }
 }
 
 fn listxattr(path: &CString, follow: bool) -> Result<Vec<Vec<u8>>, RawErrno> {
-    let mut names = vec![0; 65_536];
-    let length = match follow {
-        true => rustix::fs::listxattr(path, &mut names[..])?,
-        false => rustix::fs::llistxattr(path, &mut names[..])?,
-    };
-    let names = names[..length].split(|&byte| byte == 0);
+    let names = in_buffer(|buffer| match follow {
+        true => rustix::fs::listxattr(path, buffer),
+        false => rustix::fs::llistxattr(path, buffer),
+    })?;
+    let names = names.split(|&byte| byte == 0);
     Ok(names
         .filter(|name| !name.is_empty())
         .map(<[u8]>::to_vec)
