@@ -6,6 +6,10 @@
 
 mod rig;
 mod support;
+#[path = "store/both.rs"]
+mod both;
+#[path = "../src/layer/dialect/cases.rs"]
+mod cases;
 #[path = "real_images/debian.rs"]
 mod debian;
 #[path = "real_images/judge.rs"]
@@ -18,12 +22,19 @@ mod listing;
 mod opened;
 #[path = "real_images/store.rs"]
 mod store;
+#[path = "dialects/runtimes.rs"]
+mod runtimes;
 #[path = "real_images/view.rs"]
 mod view;
 
 use std::path::{Path, PathBuf};
 
+use both::Both;
 use handroll::compress::inflate::{Packing, PackingNote};
+use handroll::content::Content;
+use handroll::layer::dialect::{Dialect, Failure, Fs, Kind, Remains, apply};
+use handroll::store::Import;
+use handroll::text::escape;
 use judge::{Court, Made};
 use layout::Pieces;
 use rig::containerd::Containerd;
@@ -247,6 +258,17 @@ fn what_containerd_diffs_exports_and_converts() {
         &["images", "import", "--base-name", "handroll.test/changed"],
         &at("made.tar"),
     );
+    // The store unpacks the same directories of it.
+    let mut both = Both::start();
+    let how = Import {
+        base_name: Some("handroll.test/changed".to_owned()),
+        ..Import::default()
+    };
+    let flags = ["--base-name", "handroll.test/changed"];
+    both.import(&at("made.tar"), &flags, &how, true).unwrap();
+    both.compare();
+    assert_eq!(*both.store.directories, [1, 2, 3]);
+    drop(both);
     ok(&mut containerd.ctr(&["images", "convert", "--oci", "--uncompress", image, converted]));
     let mut court = Court::new();
     court.unpack_and_judge(&Made::new("oci", at("layout"), ":base"), &["base"]);
