@@ -10,8 +10,9 @@ use super::signal::{Held, SENT, keep_children};
 /// Runs a command and waits for its end. The process must have no other threads, as they would get the signals.
 pub fn run_to_end(command: &mut Command) -> io::Result<ExitStatus> {
     keep_children();
-    // Before the command starts: none is lost. The command itself starts without blocked signals, as std does it.
+    // Before the command starts: none is lost.
     let held = Held::new(SENT.into_iter().chain([Signal::CHILD]))?;
+    held.release_in(command);
     let mut child = command.spawn()?;
     wait(&mut child, &held)
 }

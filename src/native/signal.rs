@@ -3,6 +3,8 @@
 
 use std::cell::Cell;
 use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process};
@@ -46,6 +48,16 @@ impl Held {
         };
         let signal = Signal::from_named_raw(info.si_signo).ok_or(Errno::INVAL)?;
         Ok((signal, info.si_code == libc::SI_KERNEL))
+    }
+
+    /// Has a command start with the signals blocked that were blocked before. (std leaves it those that are now.)
+    #[allow(unsafe_code, reason = "there is no safe call")]
+    pub(super) fn release_in(&self, command: &mut Command) {
+        let before = self.before;
+        // Safety: between fork(2) and execve(2) nothing is called but pthread_sigmask(3), which may be.
+        unsafe {
+            command.pre_exec(move || mask(libc::SIG_SETMASK, &before).map(drop));
+        }
     }
 
     /// One that has come since it began, if one has.

@@ -219,7 +219,8 @@ fn env(config: &ImageConfig, request: &Request) -> Result<Vec<String>, RuntimeEr
     if request.manner == Manner::Specification && !has(&env, PATH) {
         env.push(PATH.to_owned());
     }
-    if request.terminal && !has(&env, TERM) {
+    // `ctr run -t` adds it even to an image's own.
+    if request.terminal && (request.manner == Manner::Containerd || !has(&env, TERM)) {
         env.push(TERM.to_owned());
     }
     Ok(env)

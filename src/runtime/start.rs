@@ -26,13 +26,14 @@ pub fn steps(
         namespaces: Vec::new(),
         mounted: Vec::new(),
         made: BTreeSet::new(),
+        dev: "/dev".to_owned(),
     };
     start.namespaces(spec);
     start.bind(root);
     for mount in &spec.mounts {
         start.mount(mount)?;
     }
-    start.devices();
+    start.devices()?;
     start.pivot();
     start.inside(spec);
     start.run(spec);
@@ -53,6 +54,8 @@ struct Start<'a> {
     mounted: Vec<MountPoint>,
     /// Directories that were made, in the root file system or in what is mounted there.
     made: BTreeSet<Vec<u8>>,
+    /// Where `/dev` is, without links.
+    dev: String,
 }
 
 impl Start<'_> {
@@ -177,7 +180,9 @@ impl Start<'_> {
             match found.map(|entry| (entry.kind, entry.mode)) {
                 None if is_known => at = next,
                 None => {
-                    self.make(&next, is_inside, is_cwd);
+                    // Where the program starts is made by its own path, through the links in it.
+                    let literal = is_cwd.then(|| without_last(path, rest.len()));
+                    self.make(&next, literal, is_inside);
                     at = next;
                 }
                 Some((RootKind::Directory, found)) => {
@@ -202,25 +207,26 @@ impl Start<'_> {
         self.mounted.iter().any(|mount| mount.target == path)
     }
 
-    fn make(&mut self, path: &[u8], is_inside: bool, is_cwd: bool) {
+    fn make(&mut self, path: &[u8], of_cwd: Option<String>, is_inside: bool) {
         self.made.insert(path.to_vec());
-        let text = String::from_utf8_lossy(path).into_owned();
+        let rule = match (&of_cwd, is_inside) {
+            (None, false) => StepRule::MountPointMade,
+            (None, true) => StepRule::MountPointMadeInside,
+            (Some(_), false) => StepRule::CwdMade,
+            (Some(_), true) => StepRule::CwdMadeInside,
+        };
+        let text = of_cwd.unwrap_or_else(|| String::from_utf8_lossy(path).into_owned());
         let call = SystemCall::Mkdir {
             path: self.shown(&text),
             mode: 0o755,
         };
-        let rule = match (is_cwd, is_inside) {
-            (false, false) => StepRule::MountPointMade,
-            (false, true) => StepRule::MountPointMadeInside,
-            (true, false) => StepRule::CwdMade,
-            (true, true) => StepRule::CwdMadeInside,
+        let upper = Call::Mkdir {
+            path: text.as_bytes().into(),
+            mode: 0o755,
         };
         let step = self.step(rule, text, vec![call]);
         if !is_inside {
-            step.upper.push(Call::Mkdir {
-                path: path.into(),
-                mode: 0o755,
-            });
+            step.upper.push(upper);
         }
     }
 
@@ -233,6 +239,15 @@ impl Start<'_> {
     }
 
     fn mount(&mut self, mount: &Mount) -> Result<(), RuntimeError> {
+        let there = self.view.lookup(mount.destination.as_bytes());
+        let is_link = there.is_some_and(|entry| matches!(entry.kind, RootKind::Symlink(_)));
+        if is_link && matches!(mount.kind, "proc" | "sysfs") {
+            // What such a link leads to could be somebody else's (CVE-2019-19921).
+            return Err(RuntimeError::MountPoint {
+                path: mount.destination.clone(),
+                reason: "it is a symbolic link".to_owned(),
+            });
+        }
         let (target, mode) = self.make_directory(&mount.destination, false)?;
         let options = mount.options.iter().map(String::as_str);
         let is_volume = mount.options.iter().any(|option| option == "tmpcopyup");
@@ -273,7 +288,8 @@ impl Start<'_> {
         Ok(())
     }
 
-    fn devices(&mut self) {
+    fn devices(&mut self) -> Result<(), RuntimeError> {
+        (self.dev, _) = self.make_directory("/dev", false)?;
         let nodes = [
             ("null", 1, 3),
             ("random", 1, 8),
@@ -283,7 +299,7 @@ impl Start<'_> {
             ("urandom", 1, 9),
         ];
         let calls = nodes.map(|(name, major, minor)| SystemCall::Mknod {
-            path: self.shown(&format!("/dev/{name}")),
+            path: self.shown(&format!("{}/{name}", self.dev)),
             mode: 0o666,
             major,
             minor,
@@ -307,6 +323,7 @@ impl Start<'_> {
         let calls = links.iter().map(call).collect();
         let names: Vec<&str> = links.iter().map(|(_, name)| *name).collect();
         self.step(StepRule::DevLinks, names.join(", "), calls);
+        Ok(())
     }
 
     fn pivot(&mut self) {
@@ -364,7 +381,8 @@ impl Start<'_> {
 
     fn console(&mut self) {
         let (source, target) = ("/dev/pts/0", "/dev/console");
-        if let Some(mount) = self.bound(source, target, None) {
+        let [real_source, real_target] = ["pts/0", "console"].map(|name| format!("{}/{name}", self.dev));
+        if let Some(mount) = self.bound(&real_source, &real_target, None) {
             let bind = change(source, target, &["bind"]);
             self.mounts(StepRule::Console, target, vec![bind], mount);
         }
@@ -407,7 +425,7 @@ impl Start<'_> {
                 super_options: "ro".to_owned(),
             };
             self.mounts(StepRule::PathMaskedDirectory, path, vec![call], mount);
-        } else if let Some(mount) = self.bound("/dev/null", path, None) {
+        } else if let Some(mount) = self.bound(&format!("{}/null", self.dev), path, None) {
             let bind = change("/dev/null", path, &["bind"]);
             self.mounts(StepRule::PathMasked, path, vec![bind], mount);
         }
@@ -459,6 +477,16 @@ fn names(path: &[u8]) -> Vec<Vec<u8>> {
         .filter(|name| !matches!(*name, b"" | b"."))
         .map(<[u8]>::to_vec)
         .collect()
+}
+
+/// A path without its last names.
+fn without_last(path: &str, count: usize) -> String {
+    let names: Vec<&str> = path
+        .split('/')
+        .filter(|name| !matches!(*name, "" | "."))
+        .collect();
+    let kept = names[..names.len().saturating_sub(count)].iter();
+    kept.flat_map(|name| ["/", name]).collect()
 }
 
 fn in_the_way(path: &str, found: &[u8], kind: &RootKind) -> RuntimeError {

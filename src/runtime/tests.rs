@@ -323,7 +323,8 @@ fn what_lands_in_the_upper_directory() {
         ("/links", ""),
         ("/dev", "->links/dev"),
         ("/links/dev", ""),
-        ("/sys", "->later/on"),
+        ("/sys", ""),
+        ("/dev/mqueue", "hidden by what is mounted"),
         ("/run", "->/a/loop"),
     ]);
     let made = |config: &str| {
@@ -337,11 +338,19 @@ fn what_lands_in_the_upper_directory() {
     };
     assert_eq!(
         made(r#"{"config": {"Cmd": ["c"], "WorkingDir": "/a/b", "Volumes": {"/v/w": {}}}}"#),
-        ["/later", "/later/on", "/a", "/a/loop", "/v", "/v/w", "/a/b"]
+        ["/a", "/a/loop", "/v", "/v/w", "/a/b"]
     );
     assert_eq!(
         made(r#"{"config": {"Cmd": ["c"], "WorkingDir": "/run/b"}}"#),
-        ["/later", "/later/on", "/a", "/a/loop"]
+        ["/a", "/a/loop"]
+    );
+    let linked = files(&[("/sys", "->proc"), ("/proc", "")]);
+    let error = all_steps(r#"{"config": {"Cmd": ["c"]}}"#, &linked).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("/sys cannot be mounted: it is a symbolic link"),
+        "{error}"
     );
     let circle = files(&[("/dev", "->dev")]);
     let error = all_steps(r#"{"config": {"Cmd": ["c"]}}"#, &circle).unwrap_err();

@@ -109,6 +109,28 @@ fn a_command_runs_in_mounts_of_its_own() {
         assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
         stage.is_clean();
     }
+    // A command that knows nothing of signals ends by them.
+    for (signal, code) in [("TERM", 143), ("USR1", 138)] {
+        let mut sleep = stage.mount(&image);
+        let mut child = sleep.args(["--", "sleep", "60"]).spawn().unwrap();
+        let start = Instant::now();
+        let is_running = |pid: u32| {
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            let name = children
+                .split_whitespace()
+                .map(|child| fs::read_to_string(format!("/proc/{child}/comm")));
+            name.flatten().any(|name| name.trim() == "sleep")
+        };
+        while !is_running(child.id()) {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ok(program("kill")
+            .arg(format!("-{signal}"))
+            .arg(child.id().to_string()));
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
+        stage.is_clean();
+    }
     // Whoever started handroll does not want to hear of children.
     let mut deaf = program("sh");
     deaf.args(["-c", r#"trap '' CHLD; exec "$@""#, "sh"])

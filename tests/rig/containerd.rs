@@ -101,6 +101,12 @@ impl Containerd {
         super::ok(&mut self.ctr(&["leases", "rm", "--sync", "garbage"]));
     }
 
+    /// The directory of the bundle of a task that runs.
+    pub fn bundle(&self, id: &str) -> PathBuf {
+        let tasks = self.directory.path().join("state/io.containerd.runtime.v2.task");
+        tasks.join("handroll").join(id)
+    }
+
     /// Imports an archive.
     pub fn import(&self, archive: &Path) {
         super::ok(self.ctr(&["images", "import"]).arg(archive));

@@ -110,6 +110,8 @@ const RUST_PROGRAMS: &[Need] = &[
     need("setcap", "libcap2-bin"),
     need("newuidmap", "uidmap"),
     need("setpriv", "util-linux"),
+    need("script", "bsdutils"),
+    need("strace", "strace"),
     need("tar", "tar"),
     need("gzip", "gzip"),
     need("zstd", "zstd"),

@@ -1,0 +1,247 @@
+//! How `handroll run` ends, and that nothing is left, whatever ended it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use super::rig::{fails, text};
+use super::*;
+
+/// Starts a container that says `ready`, and then waits for the end of its input.
+fn started(room: &Room, image: &Path, script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
+    starts(room, image, &format!("{script}; echo ready; read end"))
+}
+
+/// Starts a container, and waits until it says `ready`.
+fn starts(room: &Room, image: &Path, script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut run = room.run(image, &["/bin/sh", "-c", script]);
+    let mut child = run
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    (child, output)
+}
+
+fn code(mut child: Child) -> Option<i32> {
+    child.wait().unwrap().code()
+}
+
+/// The processes whose command line holds all of this, by their ids.
+fn processes(words: &[&str]) -> Vec<u32> {
+    let of = |entry: fs::DirEntry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        words.iter().all(|word| line.contains(word)).then_some(pid)
+    };
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| of(entry.ok()?))
+        .collect()
+}
+
+/// The only process of the container in which this is run.
+fn inside(mark: &str) -> u32 {
+    let found: Vec<u32> = processes(&[mark])
+        .into_iter()
+        .filter(|pid| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            name.trim() == "sh"
+        })
+        .collect();
+    assert_eq!(found.len(), 1, "{mark}");
+    found[0]
+}
+
+/// A text that no other process has.
+fn mark(name: &str) -> String {
+    format!("mark-{}-{name}", std::process::id())
+}
+
+fn kill(signal: &str, pid: u32) {
+    ok(program("kill").arg(format!("-{signal}")).arg(pid.to_string()));
+}
+
+/// Cgroups that containers of this test had.
+fn cgroups(child: u32) -> String {
+    let find = program("find")
+        .args(["/sys/fs/cgroup", "-name", &format!("handroll-{child}")])
+        .output()
+        .unwrap();
+    String::from_utf8(find.stdout).unwrap()
+}
+
+#[test]
+fn exit_codes_are_the_containers() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    for (script, code) in [
+        ("true", 0),
+        ("exit 3", 3),
+        ("exit 255", 255),
+        ("kill -9 $$; exit 4", 4),
+    ] {
+        let status = room.run(&image, &["/bin/sh", "-c", script]).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{script}");
+        room.is_clean();
+    }
+    // A signal from outside: process 1 hears of none from inside.
+    let mark = mark("killed");
+    let (child, _output) = started(&room, &image, &format!(": {mark}"));
+    kill("KILL", inside(&mark));
+    assert_eq!(code(child), Some(137));
+    room.is_clean();
+    // Without a command the image's own is run.
+    let mut child = room
+        .handroll("run")
+        .arg(&image)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"exit 9\n").unwrap();
+    assert_eq!(code(child), Some(9));
+    room.is_clean();
+}
+
+#[test]
+fn its_own_failures_are_125_and_say_what_is_wrong() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    let none = room.path("none.tar");
+    room.build(&none, "none", &["base"], &["--user", "anna"]);
+    let mut missing = room.run(&image, &["/bin/missing"]);
+    fails(&mut missing, 125, "stat /bin/missing: no such file or directory");
+    fails(&mut room.run(&none, &["/bin/ls"]), 125, "no user `anna`");
+    fails(
+        &mut room.run(&room.path("nothing"), &["/bin/ls"]),
+        125,
+        "No such file or directory",
+    );
+    fails(room.handroll("run").arg(room.path("base")), 125, "");
+    let run = |options: &[&str]| {
+        let mut run = room.handroll("run");
+        run.arg(&image).args(options);
+        run
+    };
+    fails(
+        &mut run(&["--runtime", "no-such-runtime"]),
+        125,
+        "there is no runtime no-such-runtime",
+    );
+    fails(
+        &mut run(&["--workdir", "here"]),
+        125,
+        "the directory to start in: `here` is relative",
+    );
+    fails(&mut run(&["--user", "a:b:c"]), 125, "`a:b:c` is no user");
+    fails(&mut run(&["--env", "=x"]), 125, "expected KEY=VALUE");
+    fails(
+        run(&["--tty"]).stdin(Stdio::null()),
+        2,
+        "standard input is no terminal",
+    );
+    // A bare layer says nothing of what to run.
+    let layer = room.path("layer.tar");
+    ok(program("tar")
+        .arg("-C")
+        .arg(room.path("base"))
+        .arg("-cf")
+        .arg(&layer)
+        .arg("."));
+    fails(room.handroll("run").arg(&layer), 125, "there is nothing to run");
+    let listed = text(&mut room.run(&layer, &["/bin/ls", "/"]));
+    assert!(listed.starts_with("bin\ndata\n"), "{listed}");
+    // Something that runtimes are not.
+    fails(&mut run(&["--runtime", "/bin/false"]), 125, "");
+    room.is_clean();
+}
+
+#[test]
+fn signals_are_passed_on() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    for signal in ["TERM", "INT", "HUP", "USR1"] {
+        let wait = "while :; do /bin/busybox sleep 0.02; done";
+        let script = format!("trap 'exit 43' {signal}; echo ready; {wait}");
+        let (child, _output) = starts(&room, &image, &script);
+        kill(signal, child.id());
+        assert_eq!(code(child), Some(43), "{signal}");
+        room.is_clean();
+    }
+}
+
+#[test]
+fn a_killed_runtime_leaves_no_container() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    let mark = mark("runtime");
+    let (child, mut output) = started(&room, &image, &format!(": {mark}"));
+    let id = child.id();
+    let runtime = processes(&[&format!("run --bundle {}", room.path("place").display())]);
+    assert_eq!(runtime.len(), 1);
+    kill("KILL", runtime[0]);
+    let result = child.wait_with_output().unwrap();
+    let error = String::from_utf8(result.stderr).unwrap();
+    assert_eq!(result.status.code(), Some(125), "{error}");
+    assert!(
+        error.contains("ended by signal 9; its container is removed"),
+        "{error}"
+    );
+    // Its output ends as its last process does.
+    output.read_to_string(&mut String::new()).unwrap();
+    room.is_clean();
+    assert_eq!(cgroups(id), "");
+}
+
+#[test]
+fn what_a_killed_handroll_leaves_is_ended_by_the_next() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    let mark = mark("handroll");
+    let (mut child, mut output) = started(&room, &image, &format!("echo x > /written; : {mark}"));
+    let id = child.id();
+    let input = child.stdin.take();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The container lives on, as long as its runtime watches over it, and so does what it has written.
+    ok(&mut room.run(&image, &["/bin/ls"]));
+    assert_eq!(room.sessions().len(), 1);
+    assert_eq!(
+        fs::read(room.sessions()[0].join("upper/written")).unwrap(),
+        b"x\n"
+    );
+    // Once nobody watches over it, the next one ends it.
+    let runtime = processes(&[&format!("run --bundle {}", room.path("place").display())]);
+    assert_eq!(runtime.len(), 1);
+    kill("KILL", runtime[0]);
+    let start = Instant::now();
+    while !room.sessions().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        ok(&mut room.run(&image, &["/bin/ls"]));
+    }
+    output.read_to_string(&mut String::new()).unwrap();
+    drop(input);
+    room.is_clean();
+    assert_eq!(cgroups(id), "");
+}
+
+#[test]
+fn containers_at_the_same_time_have_a_layer_each() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    let (one, _output) = started(&room, &image, "echo one > /own; [ ! -e /other ]");
+    let (other, _other_output) = started(&room, &image, "echo two > /other; [ ! -e /own ]");
+    assert_eq!(room.sessions().len(), 2);
+    for mut child in [one, other] {
+        drop(child.stdin.take());
+        // `read` at the end of its input.
+        assert_eq!(code(child), Some(1));
+    }
+    room.is_clean();
+}
