@@ -24,9 +24,10 @@ async function imported(page: Page): Promise<void> {
 test('an image is imported, and every event can be gone through', async ({ page }) => {
   await open(page);
   const known = await digests(page);
-  await page.getByRole('button', { name: 'Machine…' }).click();
+  await page.getByRole('tab', { name: 'Machine' }).click();
   await expect(page.getByText('This is a machine with a containerd on it')).toBeVisible();
-  await page.getByRole('button', { name: 'Import handroll:latest' }).click();
+  await page.getByRole('tab', { name: 'Stack' }).click();
+  await page.getByRole('button', { name: 'Import into containerd' }).click();
   await expect(item(page, 'Images', NAME)).toContainText('linux/amd64');
   for (const card of ['manifest', 'config', 'blob:1', 'blob:2'])
     await expect(item(page, 'Content store', known[card]!)).toBeVisible();
