@@ -41,6 +41,7 @@ pub struct ContainerView {
     pub moved_on: bool,
     pub cwd: String,
     pub written: usize,
+    pub on_machine: Option<String>,
 }
 
 /// A container with its history.
@@ -207,6 +208,7 @@ impl Workbench {
             shown: self.shown_step(state),
             moved_on: self.has_moved_on(state),
             cwd: escape(state.shell.cwd()),
+            on_machine: state.on_machine.as_ref().map(|on| on.id.clone()),
             written: state.now().upperdir().map_or(0, |upper| upper.len() - 1),
         };
         self.state.containers().iter().map(view).collect()

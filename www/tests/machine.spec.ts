@@ -88,7 +88,7 @@ test('two images on one base: who stands on whose shoulders', async ({ page }) =
   await openArchive(page, 'pair.tar', ociArchive(images));
   await page.getByRole('tab', { name: 'Machine' }).click();
   await page.getByRole('combobox', { name: 'Image' }).selectOption({ label: 'one:1, linux/amd64' });
-  await page.getByRole('button', { name: 'Import' }).click();
+  await page.getByRole('button', { name: 'Import', exact: true }).click();
   await expect(items(page, 'Images')).toHaveCount(2);
   await expect(items(page, 'Snapshots')).toHaveCount(3);
   await page.getByRole('button', { name: 'Who shares' }).click();

@@ -603,6 +603,8 @@ export interface ContainerView {
   cwd: ByteText;
   /** How many files, directories and whiteouts its upperdir holds. */
   written: number;
+  /** What it is called on the machine, if it runs there. */
+  on_machine: string | null;
 }
 
 export interface ContainerDetail {

@@ -2,7 +2,7 @@
 import type { ComparedPath, Comparison, ImageId, LayerId, Point } from '../core/protocol';
 import { letter } from '../lib/letters';
 import { attempt, save } from './actions';
-import { numberOf } from './containers';
+import { titleOf } from './containers';
 import { selection } from './selection.svelte';
 import { refusal, session } from './session.svelte';
 
@@ -28,7 +28,7 @@ export function lines(): Line[] {
   }));
   const containers = (session.overview?.containers ?? []).map((container) => ({
     key: `c${container.id}`,
-    name: `container ${numberOf(container)}`,
+    name: titleOf(container),
     pieces: Array.from({ length: container.steps }, (_, step) => ({
       letter: String(step + 1),
       tint: 'ku',

@@ -30,6 +30,11 @@ export async function startContainer(options = ''): Promise<void> {
   selection.go({ view: 'container', page: 'stage', image, container, path: selection.path });
 }
 
+/** What it is called: on the machine by its id, else by its number. */
+export function titleOf(container: ContainerView): string {
+  return container.on_machine ?? `container ${numberOf(container)}`;
+}
+
 /** By how many of the image's containers this one is called. */
 export function numberOf({ id }: ContainerView): number {
   const all = session.overview?.containers ?? [];

@@ -77,10 +77,17 @@ class MachineState {
     return session.client.query({ query: 'runtime_steps', id });
   }
 
-  /** A digest of the machine by its beginning. */
+  /** A digest of the machine, or of a layer of the session, by its beginning. */
   digest(beginning: string): Digest | null {
-    const blob = this.now?.content.find(({ digest }) => digest.startsWith(beginning))?.digest;
-    return blob ?? this.now?.snapshots.find(({ key }) => key.startsWith(beginning))?.key ?? null;
+    const blobs = session.images.flatMap(({ layers }) =>
+      layers.flatMap(({ blob }) => (blob.state === 'known' ? [blob.diff_id, blob.chain_id] : [])),
+    );
+    const known = [
+      ...(this.now?.content ?? []).map(({ digest }) => digest),
+      ...(this.now?.snapshots ?? []).map(({ key }) => key),
+      ...blobs,
+    ];
+    return known.find((digest) => digest?.startsWith(beginning)) ?? null;
   }
 }
 
@@ -108,5 +115,5 @@ export function workIn(container: number): void {
   const view = session.overview?.containers.find(({ id }) => id === container);
   if (!view) return;
   inContainer.started = container;
-  selection.go({ view: 'container', page: 'stage', image: view.image, container, path: null, start: null });
+  selection.go({ view: 'container', page: 'stage', image: view.image, container, start: null });
 }

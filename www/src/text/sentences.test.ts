@@ -20,5 +20,10 @@ it('finds digests, paths and options', () => {
     { text: 'sha256:ffffffffffff…' },
     { text: ' goes.' },
   ]);
+  expect(pieces(`the bytes of blobs/sha256/${DIGEST.slice(7)} are`, find)).toEqual([
+    { text: 'the bytes of ' },
+    { code: 'blobs/sha256/0123456789ab…' },
+    { text: ' are' },
+  ]);
   expect(pieces('Nothing of that.', find)).toEqual([{ text: 'Nothing of that.' }]);
 });

@@ -3,13 +3,14 @@ export type Piece = { text: string } | { digest: string; text: string } | { code
 
 const DIGEST = /sha256:[0-9a-f]{12,64}…?/;
 /** A path of the machine's disk, a mount's options, or a label with its value. */
-const CODE = /(?:\/|[a-z]+=)[\w./:=,@+-]*[\w/]|\b(?:containerd\.io\/[\w.-]+[\w])(?:=\S+\w)?/;
+const CODE = /(?:(?<!\w)[a-z]*\/|[a-z]+=)[\w./:=,@+-]*[\w/]…?|\b(?:containerd\.io\/[\w.-]+[\w])(?:=\S+\w)?/;
 
 /** `find` gives the whole of a digest that begins like this, if there is one. */
 export function pieces(sentence: string, find: (beginning: string) => string | null): Piece[] {
   const all: Piece[] = [];
   const add = (text: string) => text && all.push({ text });
-  let rest = sentence;
+  // The name of a file that is a digest is long enough without its end.
+  let rest = sentence.replace(/(?<=\/)([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1…');
   for (;;) {
     const found = new RegExp(`(${DIGEST.source})|(${CODE.source})`).exec(rest);
     if (!found) break;
