@@ -741,7 +741,11 @@ fn the_readme_names_what_json_has() {
     let diff = diff.current_dir(dir).output().unwrap();
     let (make, look) = (readme("### Make", "### Look"), readme("### Look", "### Compare"));
     let compare = look.clone() + &readme("### Compare", "### Check");
-    let (check, change) = (readme("### Check", "### Change"), readme("### Change", "## Host"));
+    let (check, change) = (
+        readme("### Check", "### Change"),
+        readme("### Change", "### Mount"),
+    );
+    let unpack = readme("### Unpack", "### Run");
     for (text, printed) in [
         (make.clone(), built),
         (make + &look, run(&["inspect", "--json", "image.tar"])),
@@ -753,6 +757,7 @@ fn the_readme_names_what_json_has() {
             change,
             run(&["edit", "--json", "image.tar", "--drop", "1", "-o", "out.tar"]),
         ),
+        (unpack, run(&["unpack", "--json", "image.tar", "root"])),
     ] {
         let mut names = BTreeSet::new();
         members(&printed, &mut names);
