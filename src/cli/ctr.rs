@@ -12,7 +12,7 @@ use handroll::content::Content;
 use handroll::image::root::Root;
 use handroll::layer::Bytes;
 use handroll::native::{FileSource, StoreDisk, StorePlace, StoreTask};
-use handroll::store::ctr::{self, Host, NewTask, Ran, Stream};
+use handroll::store::ctr::{self, Archive, Host, NewTask, Ran, Stream};
 use handroll::store::{Client, DEFAULT_NAMESPACE, Store, StoreError};
 use handroll::tree::Time;
 
@@ -162,7 +162,7 @@ struct Machine<'a> {
 }
 
 impl Host for Machine<'_> {
-    fn open(&mut self, path: &str) -> Result<Content, String> {
+    fn open(&mut self, path: &str) -> Result<Archive, String> {
         let said = |call: &str, error: &io::Error| format!("{call} {path}: {}", reason(error));
         let mut file = match path {
             "-" => File::open("/dev/stdin"),
@@ -180,7 +180,7 @@ impl Host for Machine<'_> {
             file = kept;
         }
         let source = FileSource::new(file, path.to_owned()).map_err(|error| said("read", &error))?;
-        Ok(Content::whole(Arc::new(source)))
+        Ok(Archive::Tar(Content::whole(Arc::new(source))))
     }
 
     fn write(&mut self, path: &str, parts: &[Bytes]) -> Result<(), String> {

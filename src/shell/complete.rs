@@ -35,8 +35,21 @@ pub(super) fn complete(job: &mut Job<'_>, line: &[u8]) -> Completion {
         to: line.len(),
         candidates: Vec::new(),
     };
-    if word.is_command && !word.text.contains(&b'/') {
-        let names = COMMANDS.iter().map(|command| command.name.as_bytes());
+    let before = words_before(&line[..word.start]);
+    if let Some((name, _)) = before.split_first()
+        && job.has_program(name)
+        && let Some(candidates) = job.complete_program(&before, &word.text)
+    {
+        let typed = candidates.iter().map(|text| typed(text, word.quote, false));
+        found.candidates = typed.take(LIMIT).collect();
+        return found;
+    }
+    if before.is_empty() && word.is_command | job.has_programs() && !word.text.contains(&b'/') {
+        let programs = job.programs().iter().map(|name| name.as_bytes());
+        let names = COMMANDS
+            .iter()
+            .map(|command| command.name.as_bytes())
+            .chain(programs);
         let fitting = names.filter(|name| name.starts_with(&word.text));
         found.candidates = fitting.map(|name| [name, b" "].concat()).collect();
         found.candidates.sort();
@@ -63,6 +76,18 @@ pub(super) fn complete(job: &mut Job<'_>, line: &[u8]) -> Completion {
         found.candidates.push(typed(&path, word.quote, is_directory));
     }
     found
+}
+
+/// The finished words of the command that is typed, but for `sudo` in front. Quotes part no words here.
+fn words_before(line: &[u8]) -> Vec<Vec<u8>> {
+    let begin = line.iter().rposition(|byte| b";&|\n".contains(byte));
+    let line = &line[begin.map_or(0, |at| at + 1)..];
+    let words = line.split(|byte| b" \t".contains(byte));
+    let words = words.filter(|word| !word.is_empty()).map(|word| {
+        let unquoted = word.iter().filter(|byte| !b"'\"".contains(byte));
+        unquoted.copied().collect::<Vec<u8>>()
+    });
+    words.skip_while(|word| word == b"sudo").collect()
 }
 
 /// The word at the end of a line, read as the shell would, as far as that goes.

@@ -45,7 +45,7 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 /// All commands, a line each.
-pub(super) fn overview() -> String {
+pub(super) fn overview(programs: &[&str]) -> String {
     let mut text =
         "A small shell: commands, quotes, patterns (* ? [a-z]), ; && ||, > >> 2>, $? $PWD ~, # comments.\n\
                     `help COMMAND` or `COMMAND --help` tells more.\n\n"
@@ -57,6 +57,9 @@ pub(super) fn overview() -> String {
             .next()
             .unwrap_or_default();
         text += &format!("{:10} {}\n", command.name, first.trim_end_matches(['.', ';']));
+    }
+    for program in programs {
+        text += &format!("{program:10} A program of this machine: `{program} --help` tells more\n");
     }
     text
 }

@@ -26,6 +26,9 @@ const ECANCELED: Errno = Errno(125);
 
 const STOPPED: u8 = 130;
 
+/// The most bytes that a program prints to standard error at once.
+const ERROR_LIMIT: u64 = 1 << 20;
+
 pub(super) struct Job<'a> {
     pub shell: &'a mut Shell,
     pub caller: Caller,
@@ -121,6 +124,50 @@ impl<'a> Job<'a> {
             self.made.push(Made { call, result });
         }
         result
+    }
+
+    /// Whether the system has programs of its own.
+    pub fn has_programs(&self) -> bool {
+        !self.system.programs().is_empty()
+    }
+
+    /// The system's programs.
+    pub fn programs(&self) -> &'static [&'static str] {
+        self.system.programs()
+    }
+
+    /// Whether one of them has this name.
+    pub fn has_program(&self, name: &[u8]) -> bool {
+        self.programs().iter().any(|program| program.as_bytes() == name)
+    }
+
+    /// Executes a program of the system's.
+    pub fn execute(&mut self, name: &[u8], arguments: Vec<Vec<u8>>) -> u8 {
+        if !self.works_on() {
+            return STOPPED;
+        }
+        let mut argv = arguments;
+        argv.insert(0, name.to_vec());
+        let executed = self.system.execute(self.caller, &self.shell.cwd, &argv);
+        for (is_error, content) in executed.output {
+            let printed = match is_error {
+                false => self.print_content(&content),
+                true => content
+                    .read_all(ERROR_LIMIT)
+                    .map_err(|_| Errno::EIO)
+                    .map(|bytes| self.write(1, &bytes)),
+            };
+            if let Err(errno) = printed {
+                self.error_line(&errno.text());
+                return 1;
+            }
+        }
+        executed.status
+    }
+
+    /// What a program's next argument could be.
+    pub fn complete_program(&self, argv: &[Vec<u8>], start: &[u8]) -> Option<Vec<Vec<u8>>> {
+        self.system.complete(argv, start)
     }
 
     /// A path as it was typed, from the root. No path stays none.

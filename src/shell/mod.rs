@@ -121,6 +121,12 @@ impl Shell {
         }
     }
 
+    /// The same shell in another directory, which need not be there.
+    pub fn starting_in(mut self, directory: &[u8]) -> Self {
+        self.cwd = directory.to_vec();
+        self
+    }
+
     /// The working directory.
     pub fn cwd(&self) -> &[u8] {
         &self.cwd

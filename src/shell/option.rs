@@ -78,6 +78,12 @@ impl Args {
 
 /// Runs a command with its arguments.
 pub(super) fn dispatch(job: &mut Job<'_>, name: &[u8], arguments: Vec<Vec<u8>>) -> u8 {
+    if job.has_program(name) {
+        return job.execute(name, arguments);
+    }
+    if name == b"sudo" && job.has_programs() {
+        return sudo(job, arguments);
+    }
     let Some(command) = super::help::COMMANDS.iter().find(|c| c.name.as_bytes() == name) else {
         return not_found(job, name);
     };
@@ -94,6 +100,22 @@ pub(super) fn dispatch(job: &mut Job<'_>, name: &[u8], arguments: Vec<Vec<u8>>) 
             Ok(args) => run(job, args),
             Err(()) => command.misuse,
         },
+    }
+}
+
+/// Where there are programs one works as root: sudo(8) changes nothing.
+fn sudo(job: &mut Job<'_>, mut arguments: Vec<Vec<u8>>) -> u8 {
+    if arguments.is_empty() {
+        job.error_line("usage: sudo COMMAND [ARGUMENT]...");
+        return 1;
+    }
+    let name = arguments.remove(0);
+    match &name[..] {
+        [b'-', ..] => {
+            job.error_line("sudo: options are not known here");
+            1
+        }
+        name => dispatch(job, name, arguments),
     }
 }
 

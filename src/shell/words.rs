@@ -374,6 +374,10 @@ fn mount(job: &mut Job<'_>, args: Args) -> u8 {
         ));
         return 1;
     }
+    if job.shell.mount.options.is_empty() {
+        // Nothing is known of how it is mounted.
+        return 0;
+    }
     let line = [
         b"overlay on / type overlay (",
         &job.shell.mount.options[..],
@@ -386,7 +390,8 @@ fn mount(job: &mut Job<'_>, args: Args) -> u8 {
 
 fn help(job: &mut Job<'_>, arguments: &[Vec<u8>]) -> u8 {
     let [name, ..] = arguments else {
-        job.print(help::overview());
+        let text = help::overview(job.programs());
+        job.print(text);
         return 0;
     };
     match help::COMMANDS

@@ -14,6 +14,7 @@ mod document;
 mod error;
 mod event;
 mod gc;
+pub mod host;
 mod image;
 mod import;
 mod lease;

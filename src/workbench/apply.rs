@@ -1,5 +1,6 @@
 //! What each action does to a state. Works on a clone that is dropped when anything fails.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::LEAN;
@@ -14,6 +15,7 @@ use crate::tree::{Device, Directory, Ino, Metadata, Name, Node, Time, Tree, Tree
 use super::error::WorkbenchError;
 use super::lean::whole;
 use super::machine::Importable;
+use super::machine_prompt::AtHand;
 use super::opened::Arrival;
 use super::operation::{
     Action, ArchiveFiles, ArchiveId, Attributes, Caller, ContentRef, ImageId, LayerId, NewEntry, Place,
@@ -35,6 +37,8 @@ pub(super) trait Contents {
     fn open(&self, from: &ArchiveFiles) -> Result<Arc<Catalog>>;
     /// An image as an archive to be imported.
     fn importable(&self, image: &ImageState) -> Result<Importable>;
+    /// The archives of the session by their names.
+    fn at_hand(&self) -> BTreeMap<String, AtHand>;
     /// Where layers are unpacked to.
     fn scratches(&self) -> Arc<dyn ScratchSpace>;
 }
@@ -139,6 +143,15 @@ impl Applier<'_> {
                 platforms,
                 unpack,
             } => self.import_image(*image, name.as_deref(), platforms.as_deref(), *unpack),
+            Action::RunOnMachine { .. } if depth > 0 => {
+                whole()?;
+                Err(WorkbenchError::InGroup)
+            }
+            Action::RunOnMachine {
+                line,
+                container,
+                layer,
+            } => self.run_on_machine(line, *container, *layer),
             Action::RemoveImageOfMachine { name } => self.remove_image_of_machine(name),
             Action::CollectGarbage => self.collect_garbage(),
             Action::RunContainer {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::layer::{Compression, Layer};
 use crate::overlay::mount::{Caller, Engine, Event, Layer as EventLayer, Row, shown_options};
-use crate::shell::{Made, Stream};
+use crate::shell::{Made, Ran, Stream};
 use crate::text::escape;
 use crate::tree::Time;
 
@@ -262,13 +262,6 @@ impl Workbench {
         };
         let (output, calls, call_count) = match &step.done {
             Done::Line(ran, events) => {
-                let pieces = ran.output.iter().map(|piece| PieceView {
-                    stream: match piece.stream {
-                        Stream::Stdout => "stdout",
-                        Stream::Stderr => "stderr",
-                    },
-                    text: String::from_utf8_lossy(&piece.bytes).into_owned(),
-                });
                 let calls = ran.calls.iter().zip(events);
                 let calls = calls.map(|(made, events)| {
                     let Made { call, result } = made;
@@ -279,7 +272,7 @@ impl Workbench {
                         events,
                     )
                 });
-                (pieces.collect(), calls.collect(), ran.call_count)
+                (pieces(ran), calls.collect(), ran.call_count)
             }
             Done::Call(call, result, events) => {
                 let errno = result.err().map(|errno| errno.name());
@@ -332,6 +325,18 @@ impl Workbench {
             words: completion.candidates.iter().map(|word| escape(word)).collect(),
         })
     }
+}
+
+/// What a line printed.
+pub(super) fn pieces(ran: &Ran) -> Vec<PieceView> {
+    let pieces = ran.output.iter().map(|piece| PieceView {
+        stream: match piece.stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        },
+        text: String::from_utf8_lossy(&piece.bytes).into_owned(),
+    });
+    pieces.collect()
 }
 
 /// The writable sheet as a layer among the others.

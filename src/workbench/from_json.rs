@@ -141,6 +141,7 @@ from_tagged! { Action by "op", it {
     "run_line" => fields!(it => Self::RunLine { container, line }),
     "call_in" => fields!(it => Self::CallIn { container, call }),
     "import_image" => fields!(it => Self::ImportImage { image, name, platforms; unpack }),
+    "run_on_machine" => fields!(it => Self::RunOnMachine { line, container, layer }),
     "remove_image_of_machine" => fields!(it => Self::RemoveImageOfMachine { name }),
     "collect_garbage" => Self::CollectGarbage,
     "run_container" => fields!(it => Self::RunContainer { name, id, container, layer; args }),
@@ -185,6 +186,8 @@ from_tagged! { Query by "query", it {
     "upper" => fields!(it => Self::Upper { container }),
     "complete" => fields!(it => Self::Complete { container, line, cursor }),
     "machine" => Self::Machine,
+    "prompt" => Self::Prompt,
+    "complete_on_machine" => fields!(it => Self::CompleteOnMachine { line, cursor }),
     "events" => fields!(it => Self::Events { from, to }),
     "runtime_steps" => fields!(it => Self::RuntimeSteps { id }),
     "sharing" => Self::Sharing,
@@ -257,6 +260,8 @@ pub(super) mod tests {
         {"op":"discard_container","container":9}
         {"op":"import_image","image":1,"unpack":true}
         {"op":"import_image","image":1,"name":"a","platforms":"all","unpack":false}
+        {"op":"run_on_machine","line":"ctr images ls"}
+        {"op":"run_on_machine","line":"ctr run a b","container":9,"layer":8}
         {"op":"remove_image_of_machine","name":"a"}
         {"op":"collect_garbage"}
         {"op":"run_container","name":"a","id":"b","container":9,"layer":8}

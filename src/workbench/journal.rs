@@ -125,6 +125,7 @@ fn label(action: &Action) -> String {
         Action::RunLine { line, .. } => format!("$ {line}"),
         Action::CallIn { call, .. } => call.clone(),
         Action::ImportImage { .. } => "import to the machine".to_owned(),
+        Action::RunOnMachine { line, .. } => format!("# {line}"),
         Action::RemoveImageOfMachine { name } => format!("ctr images rm {name}"),
         Action::CollectGarbage => "collect garbage".to_owned(),
         Action::RunContainer { name, id, .. } => format!("ctr run {name} {id}"),

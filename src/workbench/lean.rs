@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn of_all_actions_these_are_refused_and_change_nothing() {
-        const REFUSED: [&str; 14] = [
+        const REFUSED: [&str; 15] = [
             "add_difference",
             "add_layer_tar",
             "call_in",
@@ -49,6 +49,7 @@ mod tests {
             "remove_image_of_machine",
             "run_container",
             "run_line",
+            "run_on_machine",
             "start_container",
         ];
         for text in actions() {
@@ -107,6 +108,8 @@ mod tests {
             (true, r#"{"query":"runtime_steps","id":"demo"}"#),
             (true, r#"{"query":"sharing"}"#),
             (true, r#"{"query":"garbage"}"#),
+            (true, r#"{"query":"prompt"}"#),
+            (true, r#"{"query":"complete_on_machine","line":"l","cursor":1}"#),
         ];
         let unknown = read::<Query>(br#"{"query":""}"#, 100).unwrap_err().to_string();
         for name in unknown.split('`').skip(5).step_by(2) {

@@ -1,13 +1,14 @@
 //! The machine: a containerd to which images are imported and on which containers are run, with all that happened on it.
 //! Each event keeps the whole store as it was then, which costs what the event changed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::content::Content;
 use crate::digest::{Digest, chain_id};
 use crate::overlay::Stack;
 use crate::overlay::mount::{Caller, Directories, Lower, Options, Overlay, Upper, shown_options};
-use crate::runtime::{self, Arguments, ImageConfig, Manner, MountPoint, Request, Step};
+use crate::runtime::{self, Arguments, ImageConfig, Manner, MountPoint, Request, Spec, Step};
 use crate::shell::{MountInfo, Shell};
 use crate::store::{
     ArchiveFile, Client, DEFAULT_NAMESPACE, Descriptor, Import, Labels, MemoryDisk, Moment, Platforms, Store,
@@ -20,6 +21,7 @@ use super::apply::{Applier, Result};
 use super::container::{CALLS, ContainerState, RECORDED};
 use super::error::WorkbenchError;
 use super::lean::whole;
+use super::machine_prompt::PromptState;
 use super::operation::{ImageId, LayerId};
 use super::state::LayerState;
 
@@ -41,6 +43,8 @@ pub struct MachineState {
     pub steps: Table<Vec<Step>>,
     /// The time of what was done last.
     pub now: Time,
+    /// What was typed on it.
+    pub prompt: PromptState,
 }
 
 /// What one operation did on the machine.
@@ -83,7 +87,7 @@ pub(super) struct Importable {
 pub(super) type Chain = Vec<(Digest, Arc<LayerState>)>;
 
 impl MachineState {
-    fn new(disk: MemoryDisk) -> Self {
+    pub(super) fn new(disk: MemoryDisk) -> Self {
         Self {
             store: Store::default(),
             disk,
@@ -92,7 +96,54 @@ impl MachineState {
             images: Table::default(),
             steps: Table::default(),
             now: Time::default(),
+            prompt: PromptState::default(),
         }
+    }
+
+    /// Keeps what is known of an archive that is about to be imported.
+    pub(super) fn take_in(&mut self, archive: &Importable) {
+        for (digest, content, unpacked) in &archive.known {
+            self.disk.know(*digest, content.clone(), unpacked.clone());
+        }
+        for (image, layers) in &archive.images {
+            for (chain, layer) in layers {
+                let key = chain.to_string();
+                match self.layers.get_mut(&key) {
+                    Some(same) => same.push(layer.clone()),
+                    None => self.layers.put(&key, vec![layer.clone()]),
+                }
+            }
+            let top = layers.last().map(|(chain, _)| chain.to_string());
+            self.images.put(&top.unwrap_or_default(), *image);
+        }
+    }
+
+    /// Notes what an operation did, if it did something.
+    pub(super) fn add_group(
+        &mut self,
+        title: String,
+        moments: Vec<Moment>,
+        error: Option<String>,
+        now: Time,
+    ) {
+        if moments.is_empty() {
+            return;
+        }
+        let first = self.events();
+        self.groups.push(Arc::new(Group {
+            title,
+            first,
+            moments,
+            error,
+        }));
+        self.now = now;
+    }
+
+    /// The ids of the containers that there are.
+    pub(super) fn container_ids(&self) -> BTreeSet<String> {
+        let here = self.store.namespace(DEFAULT_NAMESPACE);
+        let containers = here.into_iter().flat_map(|here| here.containers.iter());
+        containers.map(|(id, _)| id.to_owned()).collect()
     }
 
     /// How many events there were.
@@ -146,7 +197,7 @@ impl Work<'_> {
 
 impl Applier<'_> {
     /// The machine, to be changed; a new one if there is none.
-    fn machine_mut(&mut self) -> &mut MachineState {
+    pub(super) fn machine_mut(&mut self) -> &mut MachineState {
         let scratches = self.contents.scratches();
         let machine = self
             .state
@@ -170,14 +221,8 @@ impl Applier<'_> {
         if moments.is_empty() {
             return done;
         }
-        let first = machine.events();
-        machine.groups.push(Arc::new(Group {
-            title,
-            first,
-            moments,
-            error: done.err().map(|error| error.to_string()),
-        }));
-        machine.now = now;
+        let error = done.err().map(|error| error.to_string());
+        machine.add_group(title, moments, error, now);
         Ok(())
     }
 
@@ -210,21 +255,7 @@ impl Applier<'_> {
         }
         title.push(' ');
         title.push_str(&archive.title);
-        let machine = self.machine_mut();
-        for (digest, content, unpacked) in &archive.known {
-            machine.disk.know(*digest, content.clone(), unpacked.clone());
-        }
-        for (image, layers) in &archive.images {
-            for (chain, layer) in layers {
-                let key = chain.to_string();
-                match machine.layers.get_mut(&key) {
-                    Some(same) => same.push(layer.clone()),
-                    None => machine.layers.put(&key, vec![layer.clone()]),
-                }
-            }
-            let top = layers.last().map(|(chain, _)| chain.to_string());
-            machine.images.put(&top.unwrap_or_default(), *image);
-        }
+        self.machine_mut().take_in(&archive);
         let done = self.on_machine(title, &mut |work| {
             work.client(|client| {
                 let mut images = client.import(&archive.files, &how)?;
@@ -242,6 +273,17 @@ impl Applier<'_> {
         });
         self.machine_mut().disk.forget();
         done
+    }
+
+    /// Whether nothing has the ids that a new container is to have.
+    pub(super) fn check_free(&self, container: Option<ImageId>, layer: Option<LayerId>) -> Result<()> {
+        if let Some(image) = container.filter(|container| self.state.has_image(*container)) {
+            return Err(WorkbenchError::ImageTaken { image });
+        }
+        match layer.filter(|layer| self.state.has_layer(*layer)) {
+            Some(layer) => Err(WorkbenchError::LayerTaken { layer }),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn remove_image_of_machine(&mut self, name: &str) -> Result<()> {
@@ -269,12 +311,7 @@ impl Applier<'_> {
         args: &[String],
     ) -> Result<()> {
         whole()?;
-        if self.state.has_image(container) {
-            return Err(WorkbenchError::ImageTaken { image: container });
-        }
-        if self.state.has_layer(layer) {
-            return Err(WorkbenchError::LayerTaken { layer });
-        }
+        self.check_free(Some(container), Some(layer))?;
         let title = ["ctr run -t", name, id].into_iter();
         let words: Vec<&str> = title.chain(args.iter().map(String::as_str)).collect();
         let title = escape(words.join(" ").as_bytes());
@@ -291,7 +328,13 @@ impl Applier<'_> {
     }
 
     /// Makes a container of the machine one of the session's, mounted on the snapshots' directories.
-    fn adopt(&mut self, made: Made, container: ImageId, layer: LayerId, id: &str) -> Result<()> {
+    pub(super) fn adopt(
+        &mut self,
+        made: Started,
+        container: ImageId,
+        layer: LayerId,
+        id: &str,
+    ) -> Result<()> {
         let (caller, time) = (Caller::root(self.time), self.time);
         let machine = self.machine_mut();
         let missing = || WorkbenchError::NoContainer { container };
@@ -368,8 +411,8 @@ impl Applier<'_> {
 /// What a process ends with that is killed: 128, and SIGKILL.
 const KILLED: u32 = 137;
 
-/// A container that was made.
-struct Made {
+/// A container that was started.
+pub(super) struct Started {
     on: OnMachine,
     /// The ChainIDs of its layers, bottom first.
     chain: Vec<String>,
@@ -379,7 +422,7 @@ struct Made {
 }
 
 /// What `ctr run` does.
-fn run(work: &mut Work<'_>, name: &str, id: &str, args: &[String]) -> Result<Made> {
+fn run(work: &mut Work<'_>, name: &str, id: &str, args: &[String]) -> Result<Started> {
     let (chain, config, on) = work.client(|client| {
         let target = client.image(name)?.target;
         let chain = chain_of(client, &target)?;
@@ -396,15 +439,9 @@ fn run(work: &mut Work<'_>, name: &str, id: &str, args: &[String]) -> Result<Mad
         };
         Ok((chain, ImageConfig::read(&document)?, on))
     })?;
-    let disk = &work.machine.disk;
-    let trees: Vec<Tree> = on
-        .parents
-        .iter()
-        .rev()
-        .filter_map(|parent| disk.tree(*parent))
-        .collect();
+    let trees = trees_of(&work.machine.disk, &on.parents);
     let steps = start(work, &config, name, &on, args, &trees)?;
-    Ok(Made {
+    Ok(Started {
         on,
         chain,
         trees,
@@ -443,15 +480,7 @@ fn start(
         request.arguments = Arguments::All(args.to_vec());
     }
     let spec = runtime::convert(config, &request, &view)?;
-    let root = MountPoint {
-        root: "/".to_owned(),
-        target: "/".to_owned(),
-        options: "rw,relatime".to_owned(),
-        kind: "overlay".to_owned(),
-        source: "overlay".to_owned(),
-        super_options: escape(&shown_options(&directories(on), Options::default())),
-    };
-    let steps = runtime::steps(&spec, &view, &root, &runtime::Machine::default())?;
+    let steps = steps_of(&spec, &view, on)?;
     let signal = match &config.stop_signal[..] {
         "" => "SIGTERM",
         signal => signal,
@@ -460,10 +489,7 @@ fn start(
         "io.containerd.image.config.stop-signal".to_owned(),
         signal.to_owned(),
     );
-    // Processes have numbers that nobody could foretell; here the directory's makes them differ.
-    let pid = u32::try_from(on.number)
-        .unwrap_or_default()
-        .saturating_add(FIRST_PID);
+    let pid = process_id(on.number);
     work.client(|client| {
         let spec = Content::inline(spec.document());
         client.create_container(&on.id, name, &on.id, Labels::from([label]), spec)?;
@@ -472,5 +498,59 @@ fn start(
     Ok(steps)
 }
 
+/// The number of a container's first process. Nobody could foretell the kernel's; here the number of the directory
+/// makes them differ.
+pub(super) fn process_id(number: u64) -> u32 {
+    u32::try_from(number)
+        .unwrap_or_default()
+        .saturating_add(FIRST_PID)
+}
+
 /// No number of a process on the machine is below.
 const FIRST_PID: u32 = 1000;
+
+/// The steps by which runc starts a container on its mount.
+fn steps_of(spec: &Spec, view: &Stack<'_>, on: &OnMachine) -> Result<Vec<Step>> {
+    let root = MountPoint {
+        root: "/".to_owned(),
+        target: "/".to_owned(),
+        options: "rw,relatime".to_owned(),
+        kind: "overlay".to_owned(),
+        source: "overlay".to_owned(),
+        super_options: escape(&shown_options(&directories(on), Options::default())),
+    };
+    Ok(runtime::steps(spec, view, &root, &runtime::Machine::default())?)
+}
+
+/// What directories hold, as layers, bottom first; they are given the nearest first.
+fn trees_of(disk: &MemoryDisk, parents: &[u64]) -> Vec<Tree> {
+    parents
+        .iter()
+        .rev()
+        .filter_map(|&parent| disk.tree(parent))
+        .collect()
+}
+
+impl Started {
+    /// What was started of a container that the machine has.
+    pub(super) fn of(machine: &mut MachineState, id: &str, spec: &Spec) -> Result<Self> {
+        let now = machine.now;
+        let MachineState { store, disk, .. } = machine;
+        let client = Client::new(store, disk, DEFAULT_NAMESPACE, now);
+        let container = client.container(id)?;
+        let on = OnMachine {
+            id: id.to_owned(),
+            number: client.snapshot(&container.snapshot)?.number,
+            parents: client.parents(&container.snapshot)?,
+        };
+        let chain = chain_of(&client, &client.image(&container.image)?.target)?;
+        let trees = trees_of(disk, &on.parents);
+        let steps = steps_of(spec, &Stack::new(trees.iter().collect()), &on)?;
+        Ok(Self {
+            on,
+            chain,
+            trees,
+            steps,
+        })
+    }
+}

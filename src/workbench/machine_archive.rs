@@ -1,5 +1,6 @@
 //! Images of the session as the archives that a machine imports: without writing them anywhere.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::content::{Content, ContentError, Source, own_id};
@@ -11,9 +12,10 @@ use crate::store::ArchiveFile;
 use super::Workbench;
 use super::blobs::BlobState;
 use super::error::WorkbenchError;
-use super::export::Exported;
+use super::export::{Export, Exported};
 use super::lean::whole;
 use super::machine::{Chain, Importable};
+use super::machine_prompt::AtHand;
 use super::operation::ImageId;
 use super::state::ImageState;
 
@@ -47,6 +49,39 @@ impl Workbench {
                 images.map(|(_, image)| image.clone()).collect()
             }
         }
+    }
+
+    /// The archives of the session by their names, as they lie in the home of the machine's root: of each image that
+    /// was made here, and of each that was opened. One that is not hashed yet has nothing in it.
+    pub(super) fn archives_at_hand(&self) -> BTreeMap<String, AtHand> {
+        let mut found = BTreeMap::new();
+        for image in &self.state.images {
+            let (title, parts) = match image.opened() {
+                None => (
+                    file_name(image.reference.repository()).to_owned(),
+                    self.export(&Export::Image { image: image.id }),
+                ),
+                Some(opened) => {
+                    let archive = self.state.archive(opened.archive);
+                    let name = archive.map_or_else(|_| String::new(), |archive| archive.name.clone());
+                    let archive = opened.archive;
+                    (
+                        file_name(&name).to_owned(),
+                        self.export(&Export::Archive { archive }),
+                    )
+                }
+            };
+            // What lies there is not packed.
+            let stem = [".gz", ".zst", ".tgz", ".tar"]
+                .iter()
+                .fold(&title[..], |title, end| title.strip_suffix(end).unwrap_or(title));
+            let content = parts.map_or_else(|_| Content::inline(*b""), joined);
+            found.entry(format!("{stem}.tar")).or_insert(AtHand {
+                image: image.id,
+                content,
+            });
+        }
+        found
     }
 
     /// An image as an archive, whose blobs must be known.
@@ -110,7 +145,7 @@ fn file_name(repository: &str) -> &str {
 }
 
 /// Parts that follow one another as one content, which reads them where they are.
-fn joined(parts: Exported) -> Content {
+pub(super) fn joined(parts: Exported) -> Content {
     let mut joined = Joined {
         id: own_id(),
         parts: Vec::new(),

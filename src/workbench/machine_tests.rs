@@ -245,3 +245,127 @@ fn a_container_of_the_machine_is_one_of_the_session() {
     apply(&mut workbench, r#"{"op":"discard_container","container":9}"#).unwrap();
     assert_eq!(ask(&mut workbench, r#"{"query":"machine"}"#), view);
 }
+
+/// What a line at the prompt prints, and its status.
+fn typed(workbench: &mut Workbench, line: &str) -> (String, u64) {
+    let action = json!({"op": "run_on_machine", "line": line, "container": 9, "layer": 9});
+    apply(workbench, &action.to_string()).unwrap();
+    let prompt = ask(workbench, r#"{"query":"prompt"}"#);
+    let last = prompt["lines"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last["input"], line);
+    let pieces = last["output"].as_array().unwrap().iter();
+    let text = pieces.map(|piece| piece["text"].as_str().unwrap().to_owned());
+    (text.collect(), last["status"].as_u64().unwrap())
+}
+
+/// The article's section 7, line by line.
+#[test]
+fn the_article_is_typed_at_the_machines_prompt() {
+    let mut workbench = session();
+    assert_eq!(
+        typed(&mut workbench, "pwd; ls"),
+        ("/root\na.tar\nb.tar\n".to_owned(), 0)
+    );
+    let (text, status) = typed(&mut workbench, "sudo ctr images import a.tar");
+    assert!(
+        text.starts_with("unpacking docker.io/library/a:latest (sha256:"),
+        "{text}"
+    );
+    assert!(text.ends_with(")...done\n") && status == 0, "{text}");
+    let (text, _) = typed(&mut workbench, "ctr images ls -q; ctr snapshots ls | wc");
+    assert!(text.contains("not supported here"), "{text}");
+    let (text, _) = typed(&mut workbench, "ctr images ls -q");
+    assert_eq!(text, "docker.io/library/a:latest\n");
+    let (text, _) = typed(
+        &mut workbench,
+        "cd /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots; sudo ls; ls *; ls 1/fs 2/fs",
+    );
+    assert_eq!(
+        text,
+        "1\n2\n1:\nfs\nwork\n\n2:\nfs\nwork\n1/fs:\nd\n\n2/fs:\na\nd\n"
+    );
+    let (text, _) = typed(&mut workbench, "cat 1/fs/d/x; stat -c '%F %t:%T' 2/fs/d/x");
+    assert_eq!(text, "belowcharacter special file 0:0\n");
+    let (text, status) = typed(
+        &mut workbench,
+        "echo x > 2/fs/d/y; mkdir 3; rm -r 1; touch /root/x",
+    );
+    assert_eq!(text.matches("Read-only file system").count(), 5, "{text}");
+    assert_eq!(status, 1);
+    let (text, _) = typed(
+        &mut workbench,
+        "cd; cd ../var/lib/containerd/io.containerd.content.v1.content/blobs/sha256; sha256sum *",
+    );
+    let sums: Vec<_> = text.lines().map(|line| line.split_once("  ").unwrap()).collect();
+    assert!(
+        sums.len() == 5 && sums.iter().all(|(sum, name)| sum == name),
+        "{text}"
+    );
+    let (text, _) = typed(&mut workbench, "test -f $PWD/nothing || ctr content ls -q");
+    assert_eq!(text.lines().count(), 4, "the archive's index was garbage: {text}");
+}
+
+#[test]
+fn a_container_is_run_at_the_prompt() {
+    let mut workbench = session();
+    typed(&mut workbench, "ctr images import a.tar");
+    let before = ask(&mut workbench, r#"{"query":"machine"}"#);
+    let (text, status) = typed(
+        &mut workbench,
+        "ctr run -t docker.io/library/a:latest demo /bin/sh",
+    );
+    assert_eq!((text.as_str(), status), ("", 0));
+    let (text, _) = typed(&mut workbench, "ctr tasks ls");
+    assert_eq!(text, "TASK    PID     STATUS    \ndemo    1003    RUNNING\n");
+    let line = r#"{"op":"run_line","container":9,"line":"echo new > /d/y"}"#;
+    apply(&mut workbench, line).unwrap();
+    let (text, _) = typed(
+        &mut workbench,
+        "cat /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/3/fs/d/y",
+    );
+    assert_eq!(text, "new\n");
+    let (text, status) = typed(&mut workbench, "ctr containers rm demo");
+    assert!(text.contains("cannot delete a non stopped container"), "{text}");
+    assert_eq!(status, 1);
+    typed(
+        &mut workbench,
+        "ctr tasks kill demo; ctr tasks ls; ctr containers rm demo",
+    );
+    assert!(workbench.state().containers.is_empty());
+    let after = ask(&mut workbench, r#"{"query":"machine"}"#);
+    assert_eq!(
+        after["snapshots"].as_array().unwrap().len(),
+        before["snapshots"].as_array().unwrap().len()
+    );
+    let (_, status) = typed(
+        &mut workbench,
+        "ctr run docker.io/library/a:latest other; ctr run docker.io/library/a:latest more",
+    );
+    assert_eq!(status, 1, "one container for a line");
+    assert_eq!(typed(&mut workbench, "ctr containers ls -q").0, "more\nother\n");
+    assert!(workbench.undo() && workbench.undo());
+    assert!(workbench.state().containers.is_empty());
+}
+
+#[test]
+fn words_go_on_at_the_prompt() {
+    let mut workbench = session();
+    let mut words = |line: &str| {
+        let query = json!({"query": "complete_on_machine", "line": line, "cursor": line.len()});
+        ask(&mut workbench, &query.to_string())["words"].clone()
+    };
+    assert_eq!(words("ct"), json!(["ctr "]));
+    assert_eq!(words("sudo ct"), json!(["ctr "]));
+    assert_eq!(words("ctr im"), json!(["images "]));
+    assert_eq!(words("ctr -n default snapshots m"), json!(["mounts "]));
+    assert_eq!(words("ctr images import --a"), json!(["--all-platforms "]));
+    assert_eq!(words("sudo ctr images import a"), json!(["a.tar "]));
+    assert_eq!(words("cat /var/l"), json!(["/var/lib/"]));
+    typed(&mut workbench, "ctr images import a.tar");
+    let mut words = |line: &str| {
+        let query = json!({"query": "complete_on_machine", "line": line, "cursor": line.len()});
+        ask(&mut workbench, &query.to_string())["words"].clone()
+    };
+    assert_eq!(words("ctr images rm d"), json!(["docker.io/library/a:latest "]));
+    assert_eq!(words("ctr snapshots info sha256:").as_array().unwrap().len(), 2);
+}

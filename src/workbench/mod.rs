@@ -24,6 +24,7 @@ mod journal;
 mod lean;
 mod machine;
 mod machine_archive;
+mod machine_prompt;
 #[cfg(test)]
 mod machine_tests;
 mod machine_view;
@@ -71,6 +72,7 @@ use apply::{Applier, Contents};
 use journal::Journal;
 use lean::whole;
 use machine::Importable;
+use machine_prompt::AtHand;
 
 pub use blobs::{BlobState, Blobs};
 pub use checking::{CheckFinding, CheckView, RuntimeReads};
@@ -168,8 +170,10 @@ impl Workbench {
     /// The one door for changes: does all of an operation, or nothing of it and says why.
     pub fn apply(&mut self, operation: Operation) -> Result<(), WorkbenchError> {
         apply::check_time(operation.time)?;
-        if let Action::ImportImage { image, .. } = operation.action {
-            self.hash_image(image)?;
+        match &operation.action {
+            Action::ImportImage { image, .. } => self.hash_image(*image)?,
+            Action::RunOnMachine { line, .. } => self.hash_named(line)?,
+            _ => {}
         }
         let mut state = self.state.clone();
         Applier {
@@ -477,6 +481,10 @@ impl Contents for Workbench {
 
     fn importable(&self, image: &ImageState) -> Result<Importable, WorkbenchError> {
         self.importable_image(image)
+    }
+
+    fn at_hand(&self) -> BTreeMap<String, AtHand> {
+        self.archives_at_hand()
     }
 
     fn scratches(&self) -> Arc<dyn ScratchSpace> {

@@ -331,6 +331,15 @@ pub enum Action {
         platforms: Option<String>,
         unpack: bool,
     },
+    /// Runs a line of the shell on the machine, where `ctr` is. A container that it starts is one of the session's, with
+    /// ids as in [`Action::StartContainer`]; without them none can be started. Not in a group.
+    RunOnMachine {
+        line: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        container: Option<ImageId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        layer: Option<LayerId>,
+    },
     /// Takes a name of an image off the machine.
     RemoveImageOfMachine { name: String },
     /// Collects garbage on the machine.

@@ -15,6 +15,7 @@ use super::column::{Column, column};
 use super::compare::{Comparison, Point};
 use super::container_view::{CompletionView, ContainerDetail, StepView, UpperRow};
 use super::error::WorkbenchError;
+use super::machine_prompt::PromptView;
 use super::machine_view::{GarbageRow, MachineEvent, MachineView, RuntimeStep};
 use super::opened::is_reused;
 use super::opened_view::{Change, Graph, HistoryRow, LayerSummary, RawDocument};
@@ -121,6 +122,11 @@ pub enum Query {
         cursor: usize,
     },
     Machine,
+    Prompt,
+    CompleteOnMachine {
+        line: String,
+        cursor: usize,
+    },
     Events {
         from: usize,
         to: usize,
@@ -168,6 +174,7 @@ pub enum Answer {
     Upper(Vec<UpperRow>),
     Complete(CompletionView),
     Machine(MachineView),
+    Prompt(PromptView),
     Events(Vec<MachineEvent>),
     RuntimeSteps(Vec<RuntimeStep>),
     Sharing(Sharing),
@@ -231,6 +238,10 @@ impl Workbench {
                 line,
                 cursor,
             } => Answer::Complete(self.complete(*container, line, *cursor)?),
+            Query::Prompt => Answer::Prompt(self.prompt()?),
+            Query::CompleteOnMachine { line, cursor } => {
+                Answer::Complete(self.complete_on_machine(line, *cursor)?)
+            }
             Query::Machine => Answer::Machine(self.machine_view()?),
             Query::Events { from, to } => Answer::Events(self.machine_events(*from, *to)?),
             Query::RuntimeSteps { id } => Answer::RuntimeSteps(self.runtime_steps(id)?),

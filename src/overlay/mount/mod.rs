@@ -55,7 +55,7 @@ use op::Op;
 pub use options::{OptionError, Options, Redirect};
 pub use permission::SETTINGS;
 pub use row::{Detail, Row};
-pub use system::{System, walk};
+pub use system::{Executed, System, walk};
 pub use upper::{Attributes, FileName, Slot, Upper, UpperInode, UpperKind};
 
 use crate::tree::Time;

@@ -10,6 +10,31 @@ use crate::content::Content;
 pub trait System {
     /// Makes one system call.
     fn call(&mut self, caller: Caller, call: &Call) -> Result<Reply, Errno>;
+
+    /// The programs that can be executed here: whoever answers calls for a mount has none.
+    fn programs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Executes one of the programs, in a directory, with its name and arguments.
+    fn execute(&mut self, _: Caller, _: &[u8], _: &[Vec<u8>]) -> Executed {
+        Executed::default()
+    }
+
+    /// What the next argument of a program could be that begins with `start`, after its name and the arguments that
+    /// are complete; none if it is a file.
+    fn complete(&self, _: &[Vec<u8>], _: &[u8]) -> Option<Vec<Vec<u8>>> {
+        None
+    }
+}
+
+/// What a program did.
+#[derive(Clone, Debug, Default)]
+pub struct Executed {
+    /// What it printed, in order; true for standard error.
+    pub output: Vec<(bool, Content)>,
+    /// Its exit status.
+    pub status: u8,
 }
 
 impl System for Overlay {

@@ -73,7 +73,7 @@ pub(super) const NO_ID: &str = "container id must be provided: invalid argument"
 fn create(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
     args.needed(0, "image ref must be provided: invalid argument")?;
     args.needed(1, NO_ID)?;
-    create_container(job, args, None)
+    create_container(job, args, None).map(drop)
 }
 
 fn field(id: &str, container: &Container, path: &[&str]) -> Option<String> {

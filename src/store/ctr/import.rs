@@ -2,7 +2,7 @@
 
 use super::command::{COMMAND, Command, Run};
 use super::option::{Args, Flags, flag, text};
-use super::{Exit, Job, SNAPSHOTTER_FLAG};
+use super::{Archive, Exit, Job, SNAPSHOTTER_FLAG};
 use crate::image::Platform;
 use crate::store::{Descriptor, Import, Platforms, StoreError, files_of};
 
@@ -67,8 +67,10 @@ fn import(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
         },
     };
     let path = args.argument(0);
-    let archive = job.host.open(path).map_err(Exit::Failed)?;
-    let files = files_of(&archive)?;
+    let files = match job.host.open(path).map_err(Exit::Failed)? {
+        Archive::Tar(tar) => files_of(&tar)?,
+        Archive::Files(files) => files,
+    };
     let images = job.client.import(&files, &how)?;
     if args.has("no-unpack") {
         return Ok(());

@@ -22,7 +22,8 @@ mod table;
 mod tasks;
 
 use super::{
-    Client, DEFAULT_NAMESPACE, Descriptor, Labels, Platforms, SNAPSHOTTER, StoreError, check_identifier,
+    ArchiveFile, Client, DEFAULT_NAMESPACE, Descriptor, Labels, Platforms, SNAPSHOTTER, StoreError,
+    check_identifier,
 };
 use crate::content::Content;
 use crate::digest::chain_id;
@@ -55,10 +56,18 @@ pub struct Ran {
     pub task: Option<NewTask>,
 }
 
+/// An archive to be imported.
+pub enum Archive {
+    /// A tar.
+    Tar(Content),
+    /// What would be in the tar.
+    Files(Vec<ArchiveFile>),
+}
+
 /// The machine that `ctr` is called on, as far as it needs one.
 pub trait Host {
     /// Opens a file. An error says the call, the path and the reason: `open a.tar: no such file or directory`.
-    fn open(&mut self, path: &str) -> Result<Content, String>;
+    fn open(&mut self, path: &str) -> Result<Archive, String>;
     /// Writes a file, in place of the one that is there. Errors are as those of `open`.
     fn write(&mut self, path: &str, parts: &[Bytes]) -> Result<(), String>;
     /// What is seen through an active snapshot: the number of its directory and of those that it stands on, the

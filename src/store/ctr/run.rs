@@ -5,7 +5,7 @@ use super::import::{platform, unpack};
 use super::option::{Args, Flags, flag, label, text, texts};
 use super::{Exit, Host, Job, Ran, SNAPSHOTTER_FLAG, chain_of, fail};
 use crate::content::Content;
-use crate::runtime::{Arguments, Cpu, ImageConfig, Manner, Request, convert};
+use crate::runtime::{Arguments, Cpu, ImageConfig, Manner, Request, Spec, convert};
 use crate::store::{Client, Labels, Platforms};
 
 /// A container's process that is to be started: its bundle has the container's `spec` as `config.json`, and its
@@ -20,6 +20,8 @@ pub struct NewTask {
     pub is_detached: bool,
     /// Whether the container goes when it has ended.
     pub removes_container: bool,
+    /// The container's configuration, if this line made it.
+    pub spec: Option<Spec>,
 }
 
 /// What containerd's `ctr` can say of a container beyond what is offered here.
@@ -128,12 +130,13 @@ fn run(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
     if is_detached {
         job.host.check_detach().map_err(Exit::Failed)?;
     }
-    create_container(job, args, Some(CPU_SHARES))?;
+    let spec = create_container(job, args, Some(CPU_SHARES))?;
     job.task = Some(NewTask {
         namespace: job.client.namespace.clone(),
         id: id.to_owned(),
         is_detached,
         removes_container,
+        spec: Some(spec),
     });
     Ok(())
 }
@@ -144,12 +147,12 @@ pub(super) fn create_container(
     job: &mut Job<'_, '_>,
     args: &Args,
     cpu_shares: Option<u64>,
-) -> Result<(), Exit> {
+) -> Result<Spec, Exit> {
     // What is made for a container that does not come to be is garbage.
     job.under_lease(|job| create_under_lease(job, args, cpu_shares))
 }
 
-fn create_under_lease(job: &mut Job<'_, '_>, args: &Args, cpu_shares: Option<u64>) -> Result<(), Exit> {
+fn create_under_lease(job: &mut Job<'_, '_>, args: &Args, cpu_shares: Option<u64>) -> Result<Spec, Exit> {
     let (name, id) = (args.argument(0), args.argument(1));
     let image = job.client.image(name)?;
     let wanted = match args.text("platform") {
@@ -193,8 +196,9 @@ fn create_under_lease(job: &mut Job<'_, '_>, args: &Args, cpu_shares: Option<u64
         resources.cpu = cpu_shares.map(|shares| Cpu { shares });
     }
     spec.annotations.extend(args.values("label").map(label));
-    let spec = Content::inline(spec.document());
-    Ok(job.client.create_container(id, name, id, labels, spec)?)
+    let document = Content::inline(spec.document());
+    job.client.create_container(id, name, id, labels, document)?;
+    Ok(spec)
 }
 
 /// The weight beside others that `ctr run` gives, and `ctr containers create` does not.

@@ -115,6 +115,7 @@ fn start(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
         id: id.to_owned(),
         is_detached: args.has("detach"),
         removes_container: false,
+        spec: None,
     });
     Ok(())
 }

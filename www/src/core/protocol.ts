@@ -133,6 +133,10 @@ export type Action =
    *  or `default`, what runs on linux/amd64. What fails midway is done as far as it went, and told as
    *  `MachineGlance.error`. Not in a group. */
   | { op: 'import_image'; image: ImageId; name?: string; platforms?: 'default' | 'all'; unpack: boolean }
+  /** Runs a line of the shell on the machine, where `ctr` is, and the session's images lie as /root/NAME.tar. A
+   *  container that it starts is one of the session too, with ids as for `start_container`; without them none can be
+   *  started. Not in a group. */
+  | { op: 'run_on_machine'; line: ByteText; container?: ImageId; layer?: LayerId }
   | { op: 'remove_image_of_machine'; name: string }
   | { op: 'collect_garbage' }
   /** Runs a container of an image of the machine; it is one of the session too, with ids as for `start_container`. */
@@ -676,6 +680,21 @@ export interface MachineGlance {
   error: string | null;
 }
 
+/** The machine's prompt: where it stands, and the lines that were typed. */
+export interface PromptView {
+  cwd: ByteText;
+  lines: PromptLine[];
+}
+
+/** A line that was typed at the machine's prompt. */
+export interface PromptLine {
+  input: ByteText;
+  status: number;
+  output: { stream: 'stdout' | 'stderr'; text: string }[];
+  /** The events that it caused, as `events` is asked for them: how many there were before it, and after it. */
+  events: [number, number];
+}
+
 /** The machine as it was `at` an event. `new`: made or changed by that event. */
 export interface MachineView {
   at: number;
@@ -867,6 +886,10 @@ export type Query =
   | { query: 'complete'; container: ImageId; line: string; cursor: number }
   /** The machine, as it was after the event that is shown. The next ones answer for that moment too. */
   | { query: 'machine' }
+  /** What was typed at its prompt, as of now. */
+  | { query: 'prompt' }
+  /** As `complete`, for its prompt. */
+  | { query: 'complete_on_machine'; line: string; cursor: number }
   /** Its events from number `from` + 1 up to `to`, at most 1,000. */
   | { query: 'events'; from: number; to: number }
   /** The steps by which runc started a container of the machine. */
@@ -899,6 +922,8 @@ export interface Answers {
   upper: UpperRow[];
   complete: { from: number; words: ByteText[] };
   machine: MachineView;
+  prompt: PromptView;
+  complete_on_machine: { from: number; words: ByteText[] };
   events: MachineEvent[];
   runtime_steps: RuntimeStep[];
   sharing: Sharing;

@@ -71,6 +71,8 @@ export function sayAction(action: Action): string {
       return `${action.call.slice(0, 40)}: in the container.`;
     case 'import_image':
       return 'An image imported to the machine.';
+    case 'run_on_machine':
+      return `${action.line.slice(0, 40)}: on the machine.`;
     case 'remove_image_of_machine':
       return `${action.name.slice(0, 60)} removed from the machine.`;
     case 'collect_garbage':

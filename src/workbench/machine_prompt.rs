@@ -1,0 +1,420 @@
+//! The machine's prompt: lines of the shell on its file system, with `ctr`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::content::Content;
+use crate::image::root::{Root, RootEntry};
+use crate::overlay::Stack;
+use crate::overlay::mount::{Call, Caller, Errno, Executed, Reply, System};
+use crate::runtime::Spec;
+use crate::shell::{MountInfo, Ran, Shell};
+use crate::store::ctr::{self, Host, NewTask};
+use crate::store::host::{HOME, HostFiles};
+use crate::store::{Client, DEFAULT_NAMESPACE, MemoryDisk, Moment};
+use crate::text::{escape, unescape};
+use crate::tree::{Time, Tree};
+
+use super::Workbench;
+use super::apply::{Applier, Contents, Result};
+use super::container::{CALLS, RECORDED};
+use super::container_view::{CompletionView, PieceView, pieces};
+use super::error::WorkbenchError;
+use super::lean::whole;
+use super::machine::{Importable, MachineState, Started};
+use super::operation::{ImageId, LayerId};
+use super::state::ImageState;
+
+/// The most lines of a session.
+const LINES: usize = 10_000;
+
+/// The prompt, between two lines.
+#[derive(Clone, Debug)]
+pub struct PromptState {
+    /// The shell.
+    pub shell: Shell,
+    /// What was typed.
+    pub lines: Vec<Arc<PromptLine>>,
+}
+
+/// A line that was typed.
+#[derive(Clone, Debug)]
+pub struct PromptLine {
+    /// As it was typed.
+    pub input: String,
+    /// What it printed.
+    pub ran: Ran,
+    /// How many events there were before it, and after it.
+    pub events: (usize, usize),
+}
+
+impl Default for PromptState {
+    fn default() -> Self {
+        let mut shell = Shell::new(MountInfo::default()).starting_in(HOME.as_bytes());
+        (shell.limits.calls, shell.limits.recorded) = (CALLS, RECORDED);
+        Self {
+            shell,
+            lines: Vec::new(),
+        }
+    }
+}
+
+/// An archive in the home of the machine's root.
+#[derive(Clone, Debug)]
+pub(super) struct AtHand {
+    /// An image that it is made of.
+    pub image: ImageId,
+    /// Its bytes; nothing before its layers are hashed.
+    pub content: Content,
+}
+
+/// The prompt, as the page shows it.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "documented in the protocol")]
+pub struct PromptView {
+    pub cwd: String,
+    pub lines: Vec<PromptLineView>,
+}
+
+/// A line, as the page shows it.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "documented in the protocol")]
+pub struct PromptLineView {
+    pub input: String,
+    pub status: u8,
+    pub output: Vec<PieceView>,
+    pub events: (usize, usize),
+}
+
+/// The machine while a line runs on it.
+struct AtPrompt<'a> {
+    machine: &'a mut MachineState,
+    contents: &'a dyn Contents,
+    images: &'a [Arc<ImageState>],
+    at_hand: &'a BTreeMap<String, AtHand>,
+    archives: BTreeMap<String, Content>,
+    now: Time,
+    moments: Vec<Moment>,
+    /// Whether a container can become one of the session's.
+    can_start: bool,
+    started: Option<(String, Spec)>,
+}
+
+impl System for AtPrompt<'_> {
+    fn call(&mut self, _: Caller, call: &Call) -> std::result::Result<Reply, Errno> {
+        self.files().call(call)
+    }
+
+    fn programs(&self) -> &'static [&'static str] {
+        &["ctr"]
+    }
+
+    fn execute(&mut self, _: Caller, cwd: &[u8], argv: &[Vec<u8>]) -> Executed {
+        let texts = argv[1..].iter().map(|word| String::from_utf8(word.clone()));
+        match texts.collect::<std::result::Result<Vec<_>, _>>() {
+            Ok(line) => self.ctr(&String::from_utf8_lossy(cwd), &line),
+            Err(_) => Executed {
+                output: vec![(true, Content::inline(*b"ctr: arguments must be UTF-8\n"))],
+                status: 1,
+            },
+        }
+    }
+
+    fn complete(&self, argv: &[Vec<u8>], start: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let text = |word: &Vec<u8>| String::from_utf8_lossy(word).into_owned();
+        let words: Vec<String> = argv[1..].iter().map(text).collect();
+        let found = ctr::complete(&self.machine.store, &words, &String::from_utf8_lossy(start))?;
+        Some(found.into_iter().map(String::into_bytes).collect())
+    }
+}
+
+impl AtPrompt<'_> {
+    fn files(&self) -> HostFiles<'_> {
+        HostFiles {
+            store: &self.machine.store,
+            disk: &self.machine.disk,
+            archives: &self.archives,
+            now: self.now,
+        }
+    }
+
+    /// Runs `ctr`.
+    fn ctr(&mut self, cwd: &str, line: &[String]) -> Executed {
+        let importables = match self.importables(cwd, line) {
+            Ok(importables) => importables,
+            Err(error) => {
+                let text = format!("ctr: {error}\n").into_bytes();
+                return Executed {
+                    output: vec![(true, Content::inline(text))],
+                    status: 1,
+                };
+            }
+        };
+        for importable in importables.values() {
+            self.machine.take_in(importable);
+        }
+        // What is looked into meanwhile: a clone of a disk in memory costs nothing.
+        let before = self.machine.disk.clone();
+        let MachineState { store, disk, .. } = &mut *self.machine;
+        let mut host = Files {
+            cwd,
+            importables,
+            disk: &before,
+        };
+        let mut client = Client::new(store, disk, DEFAULT_NAMESPACE, self.now);
+        let mut ran = ctr::run(&mut client, &mut host, line);
+        if let Some(task) = ran.task.take() {
+            let started = start(
+                &mut client,
+                task.clone(),
+                self.can_start && self.started.is_none(),
+            );
+            match started {
+                Ok(spec) => self.started = Some((task.id, spec)),
+                Err(reason) => {
+                    let ended = ctr::ended(&mut client, &mut host, &task, Err(reason));
+                    ran.output.extend(ended.output);
+                    ran.status = ended.status;
+                }
+            }
+        }
+        self.moments.append(&mut client.moments);
+        self.machine.disk.forget();
+        let output = ran.output.into_iter().map(|(stream, bytes)| {
+            let is_error = stream == ctr::Stream::Error;
+            (is_error, super::machine_archive::joined(vec![bytes]))
+        });
+        Executed {
+            output: output.collect(),
+            status: ran.status,
+        }
+    }
+
+    /// The archives that a line names, by their paths, as what they are made of.
+    fn importables(&self, cwd: &str, line: &[String]) -> Result<BTreeMap<String, Importable>> {
+        let mut found = BTreeMap::new();
+        for word in line {
+            let path = absolute(cwd, word);
+            let name = path.strip_prefix(HOME).and_then(|rest| rest.strip_prefix('/'));
+            if let Some(at_hand) = name.and_then(|name| self.at_hand.get(name))
+                && let Some(image) = self.images.iter().find(|image| image.id == at_hand.image)
+            {
+                found.insert(path.clone(), self.contents.importable(image)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Notes that a task runs; what it runs.
+fn start(client: &mut Client<'_>, task: NewTask, can_start: bool) -> std::result::Result<Spec, String> {
+    let Some(spec) = task.spec.filter(|_| can_start) else {
+        return Err("one container can be started by a line here, and only by `ctr run`".to_owned());
+    };
+    let said = |error: crate::store::StoreError| error.to_string();
+    let snapshot = client.container(&task.id).map_err(said)?.snapshot;
+    let number = client.snapshot(&snapshot).map_err(said)?.number;
+    let pid = super::machine::process_id(number);
+    client.start_task(&task.id, pid).map_err(said)?;
+    Ok(spec)
+}
+
+/// A path from the root, without `.` and `..`.
+fn absolute(cwd: &str, path: &str) -> String {
+    let whole = match path.starts_with('/') {
+        true => path.to_owned(),
+        false => format!("{cwd}/{path}"),
+    };
+    let mut names: Vec<&str> = Vec::new();
+    for name in whole.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
+}
+
+/// What `ctr` sees of the machine.
+struct Files<'a> {
+    cwd: &'a str,
+    importables: BTreeMap<String, Importable>,
+    disk: &'a MemoryDisk,
+}
+
+impl Host for Files<'_> {
+    fn open(&mut self, path: &str) -> std::result::Result<ctr::Archive, String> {
+        let whole = absolute(self.cwd, path);
+        if let Some(importable) = self.importables.get(&whole) {
+            return Ok(ctr::Archive::Files(importable.files.clone()));
+        }
+        let blob = whole.rsplit('/').next().map(|hex| format!("sha256:{hex}"));
+        let is_blob = whole.contains("/io.containerd.content.v1.content/blobs/");
+        let blob = blob
+            .filter(|_| is_blob)
+            .and_then(|digest| self.disk.content(&digest));
+        match blob {
+            Some(content) => Ok(ctr::Archive::Tar(content.clone())),
+            None => Err(format!("open {path}: no such file or directory")),
+        }
+    }
+
+    fn write(&mut self, path: &str, _: &[crate::layer::Bytes]) -> std::result::Result<(), String> {
+        Err(format!("open {path}: read-only file system"))
+    }
+
+    fn view(&mut self, number: u64, parents: &[u64]) -> std::result::Result<Box<dyn Root + '_>, String> {
+        let numbers = parents.iter().rev().chain([&number]);
+        let trees = numbers.filter_map(|&number| self.disk.tree(number)).collect();
+        Ok(Box::new(Trees(trees)))
+    }
+
+    fn check_detach(&self) -> std::result::Result<(), String> {
+        Ok(())
+    }
+
+    fn signal(&mut self, _: &str, _: &str, _: u32, _: u8) -> std::result::Result<bool, String> {
+        // Whatever it is, nothing here would catch it.
+        Ok(true)
+    }
+
+    fn forget(&mut self, _: &str, _: &str) {}
+}
+
+/// Trees that are stacked, bottom first.
+struct Trees(Vec<Tree>);
+
+impl Root for Trees {
+    fn lookup(&self, path: &[u8]) -> Option<RootEntry> {
+        Root::lookup(&Stack::new(self.0.iter().collect()), path)
+    }
+}
+
+impl Applier<'_> {
+    /// Runs a line at the machine's prompt. Whatever it does, it was done: errors are its output. A container that it
+    /// starts becomes one of the session's, with these ids.
+    pub(super) fn run_on_machine(
+        &mut self,
+        line: &str,
+        container: Option<ImageId>,
+        layer: Option<LayerId>,
+    ) -> Result<()> {
+        whole()?;
+        let bytes = unescape(line)?;
+        let caller = Caller::root(self.time);
+        let at_hand = self.contents.at_hand();
+        let mut machine = self.machine_mut().clone();
+        if machine.prompt.lines.len() == LINES {
+            return Err(WorkbenchError::TooManySteps { limit: LINES });
+        }
+        let mut shell = machine.prompt.shell.clone();
+        let mut at = AtPrompt {
+            machine: &mut machine,
+            contents: self.contents,
+            images: &self.state.images,
+            archives: archives(&at_hand),
+            at_hand: &at_hand,
+            now: self.time,
+            moments: Vec::new(),
+            can_start: container.is_some() && layer.is_some(),
+            started: None,
+        };
+        let ran = shell.run(&mut at, caller, &bytes);
+        let (moments, started) = (at.moments, at.started);
+        let before = machine.events();
+        machine.add_group(line.to_owned(), moments, None, self.time);
+        let events = (before, machine.events());
+        machine.prompt.shell = shell;
+        machine.prompt.lines.push(Arc::new(PromptLine {
+            input: line.to_owned(),
+            ran,
+            events,
+        }));
+        let has: BTreeSet<String> = machine.container_ids();
+        *self.machine_mut() = machine;
+        self.state.containers.retain(|state| {
+            let on = state.on_machine.as_ref();
+            on.is_none_or(|on| has.contains(&on.id))
+        });
+        match (started, container, layer) {
+            (Some((id, spec)), Some(container), Some(layer)) => {
+                self.check_free(Some(container), Some(layer))?;
+                let started = Started::of(self.machine_mut(), &id, &spec)?;
+                self.adopt(started, container, layer, &id)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The contents of archives by their names.
+fn archives(at_hand: &BTreeMap<String, AtHand>) -> BTreeMap<String, Content> {
+    let contents = at_hand
+        .iter()
+        .map(|(name, archive)| (name.clone(), archive.content.clone()));
+    contents.collect()
+}
+
+impl Workbench {
+    /// Hashes the images whose archives a line names: they are read by what it runs.
+    pub(super) fn hash_named(&mut self, line: &str) -> Result<()> {
+        whole()?;
+        for (name, archive) in self.archives_at_hand() {
+            if line.contains(&name) || line.contains(['*', '?', '[']) {
+                self.hash_image(archive.image)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn prompt(&self) -> Result<PromptView> {
+        whole()?;
+        let prompt = self.machine_prompt();
+        let line = |line: &Arc<PromptLine>| PromptLineView {
+            input: line.input.clone(),
+            status: line.ran.status,
+            output: pieces(&line.ran),
+            events: line.events,
+        };
+        Ok(PromptView {
+            cwd: escape(prompt.shell.cwd()),
+            lines: prompt.lines.iter().map(line).collect(),
+        })
+    }
+
+    fn machine_prompt(&self) -> PromptState {
+        let machine = self.state.machine();
+        machine.map(|machine| machine.prompt.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn complete_on_machine(&self, line: &str, cursor: usize) -> Result<CompletionView> {
+        whole()?;
+        let mut shell = self.machine_prompt().shell;
+        let machine = self.state.machine();
+        let mut machine = match machine {
+            Some(machine) => MachineState::clone(machine),
+            None => MachineState::new(MemoryDisk::new(self.scratches.clone())),
+        };
+        let at_hand = self.archives_at_hand();
+        let mut at = AtPrompt {
+            machine: &mut machine,
+            contents: self,
+            images: &self.state.images,
+            archives: archives(&at_hand),
+            at_hand: &at_hand,
+            now: Time::default(),
+            moments: Vec::new(),
+            can_start: false,
+            started: None,
+        };
+        let caller = Caller::root(Time::default());
+        let completion = shell.complete(&mut at, caller, line.as_bytes(), cursor);
+        Ok(CompletionView {
+            from: completion.from,
+            words: completion.candidates.iter().map(|word| escape(word)).collect(),
+        })
+    }
+}
