@@ -298,7 +298,7 @@ fn the_article_is_typed_at_the_machines_prompt() {
     );
     let sums: Vec<_> = text.lines().map(|line| line.split_once("  ").unwrap()).collect();
     assert!(
-        sums.len() == 5 && sums.iter().all(|(sum, name)| sum == name),
+        sums.len() == 4 && sums.iter().all(|(sum, name)| sum == name),
         "{text}"
     );
     let (text, _) = typed(&mut workbench, "test -f $PWD/nothing || ctr content ls -q");
