@@ -280,7 +280,10 @@ fn path(random: &mut Random, overlay: &Overlay) -> Path {
 /// The next call, for an overlay in this state.
 pub fn call(random: &mut Random, overlay: &Overlay, case: &Case) -> Call {
     let follow = !random.once_in(3);
-    let target = path(random, overlay);
+    let target = match last_opened(case).filter(|_| random.once_in(3)) {
+        Some(opened) => opened,
+        None => path(random, overlay),
+    };
     let mode = random_mode(random, case.has_users);
     if case.has_open && random.once_in(3) {
         return match random.below(5) {
@@ -329,7 +332,10 @@ pub fn call(random: &mut Random, overlay: &Overlay, case: &Case) -> Call {
         46..54 => Call::Rmdir { path: target },
         54..76 => Call::Rename {
             old: target,
-            new: path(random, overlay),
+            new: match last_opened(case).filter(|_| random.once_in(4)) {
+                Some(opened) => opened,
+                None => path(random, overlay),
+            },
             flags: random.pick(&[0, 0, 0, 0, 1, 2, 2, 3, 4]),
         },
         76..80 => Call::Chmod { path: target, mode },
@@ -361,6 +367,19 @@ pub fn call(random: &mut Random, overlay: &Overlay, case: &Case) -> Call {
         _ if random.once_in(2) => Call::Readlink { path: target },
         _ => Call::Remount { options: None },
     }
+}
+
+/// The name of what was opened last to stay open, as it was then.
+fn last_opened(case: &Case) -> Option<Path> {
+    let mut calls = case.calls.iter().rev();
+    calls.find_map(|(_, call)| match call {
+        Call::Open {
+            path,
+            io: Io::Keep(_),
+            ..
+        } => Some(path.clone()),
+        _ => None,
+    })
 }
 
 /// A call on one of two descriptors.

@@ -288,7 +288,7 @@ fn compare_states(
             let when = when(row.mtime, begin);
             let line = comparable(row.clone()).line(marks);
             match row.detail {
-                Detail::Whiteout => line,
+                Detail::Whiteout => format!("{line} {}:{}", row.uid, row.gid),
                 _ => line + " " + &when,
             }
         };

@@ -124,12 +124,8 @@ impl Op<'_> {
     /// The attributes of something new in a directory of the mount.
     pub fn fresh(&self, parent: &Dentry, mode: u16) -> Attributes {
         let now = self.caller.now;
-        let directory = self.fs.attributes(parent.real().expect("it is a directory"));
-        // A directory with setgid gives its group to what is made in it (inode_init_owner).
-        let gid = match directory.mode & 0o2000 != 0 {
-            true => directory.gid,
-            false => self.caller.gid,
-        };
+        let directory = self.fs.owned(parent.real().expect("it is a directory"));
+        let gid = directory.group_of_new(self.caller.gid);
         Attributes {
             mode,
             uid: self.caller.uid,

@@ -37,6 +37,17 @@ pub(super) struct Owned {
     pub gid: u32,
 }
 
+impl Owned {
+    /// The group of what somebody of a group makes in such a directory: one with set-group-id gives its own
+    /// (`inode_init_owner`).
+    pub fn group_of_new(self, gid: u32) -> u32 {
+        match self.mode & SETGID {
+            0 => gid,
+            _ => self.gid,
+        }
+    }
+}
+
 impl Overlay {
     pub(super) fn owned(&self, real: Real) -> Owned {
         match real.layer {

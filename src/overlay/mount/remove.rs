@@ -114,7 +114,7 @@ impl Op<'_> {
                 false => Rule::WhiteoutUnlink,
             };
             self.event(rule, path.clone());
-            self.put_whiteout(directory, &dentry.name);
+            self.put_whiteout(directory, &dentry.name, 0);
             for real in hidden {
                 let layer = self.fs.layer_name(real.layer);
                 self.event(Rule::HiddenByWhiteout, path.clone()).layer = Some(layer);
@@ -126,13 +126,13 @@ impl Op<'_> {
         Ok(Reply::Done)
     }
 
-    /// Puts a whiteout at a name of the upper, in place of what is there.
-    pub fn put_whiteout(&mut self, directory: u64, name: &FileName) {
+    /// Puts a whiteout of root and a group at a name of the upper, in place of what is there.
+    pub fn put_whiteout(&mut self, directory: u64, name: &FileName, gid: u32) {
         let now = self.caller.now;
         let attributes = Attributes {
             mode: 0,
             uid: 0,
-            gid: 0,
+            gid,
             atime: now,
             mtime: now,
             ctime: now,

@@ -344,7 +344,9 @@ impl Op<'_> {
             }
             (false, true) => {
                 self.upper().rename(source, target);
-                self.put_whiteout(source.0, source.1);
+                // This one is made in the directory, those of unlink and rmdir come from the work directory.
+                let directory = self.fs.owned(from.parent().real().expect("it was copied up"));
+                self.put_whiteout(source.0, source.1, directory.group_of_new(0));
                 self.event(Rule::WhiteoutRename, self.path(from));
             }
             (false, false) => self.upper().rename(source, target),
