@@ -198,10 +198,38 @@ pub struct Manifest {
     pub layers: Vec<Descriptor>,
 }
 
-/// How deep indexes may name indexes, which containerd does not limit.
-const DEPTH: usize = 8;
-/// How many descriptors are followed in all.
-const DESCRIPTORS: usize = 65_536;
+/// What may be followed from one blob on. containerd has no limits; what has more is no image, but an attack on time.
+pub(super) struct Budget {
+    descriptors: u64,
+    bytes: u64,
+}
+
+const DESCRIPTORS: u64 = 65_536;
+/// Bytes of documents.
+const BYTES: u64 = 128 << 20;
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Self {
+            descriptors: DESCRIPTORS,
+            bytes: BYTES,
+        }
+    }
+
+    /// One more descriptor is followed.
+    pub(super) fn take(&mut self, descriptor: &Descriptor, client: &Client<'_>) -> Result<()> {
+        let is_document = matches!(Media::of(&descriptor.media_type), Media::Index | Media::Manifest);
+        let here = client.store.namespace(&client.namespace);
+        let blob = here.and_then(|here| here.content.get(&descriptor.digest));
+        let size = blob.filter(|_| is_document).map_or(0, |blob| blob.size);
+        let spent = |what, limit| StoreError::TooMuch { what, limit };
+        let left = self.descriptors.checked_sub(1);
+        self.descriptors = left.ok_or_else(|| spent("descriptors", DESCRIPTORS))?;
+        let left = self.bytes.checked_sub(size);
+        self.bytes = left.ok_or_else(|| spent("bytes of documents", BYTES))?;
+        Ok(())
+    }
+}
 
 impl Client<'_> {
     fn document(&self, descriptor: &Descriptor) -> Result<Document> {
@@ -241,9 +269,11 @@ impl Client<'_> {
 
     /// What an image's manifest is for a platform (images/image.go, `Manifest`).
     pub fn manifest(&self, target: &Descriptor, wanted: &Platforms) -> Result<Manifest> {
-        let mut pending = vec![(target.clone(), 0)];
+        let mut pending = vec![target.clone()];
         let mut was_index = false;
-        while let Some((descriptor, depth)) = pending.pop() {
+        let mut budget = Budget::new();
+        while let Some(descriptor) = pending.pop() {
+            budget.take(&descriptor, self)?;
             match Media::of(&descriptor.media_type) {
                 Media::Manifest => {
                     let mut children = self.children(&descriptor)?.into_iter();
@@ -262,9 +292,9 @@ impl Client<'_> {
                         });
                     }
                 }
-                Media::Index if depth < DEPTH => {
+                Media::Index => {
                     was_index = true;
-                    pending.extend(self.best(&descriptor, wanted)?.map(|best| (best, depth + 1)));
+                    pending.extend(self.best(&descriptor, wanted)?);
                 }
                 _ => {
                     return Err(StoreError::MediaType {
@@ -328,15 +358,15 @@ impl Client<'_> {
         mut enter: impl FnMut(&Descriptor) -> bool,
         choose: impl Fn(&Descriptor, Vec<Descriptor>) -> Vec<Descriptor>,
     ) -> Result<()> {
-        let mut pending = vec![(target.clone(), 0)];
-        let mut count = 0;
-        while let Some((descriptor, depth)) = pending.pop() {
-            count += 1;
-            if depth > DEPTH || count > DESCRIPTORS || !enter(&descriptor) {
+        let mut pending = vec![target.clone()];
+        let mut budget = Budget::new();
+        while let Some(descriptor) = pending.pop() {
+            budget.take(&descriptor, self)?;
+            if !enter(&descriptor) {
                 continue;
             }
             let chosen = choose(&descriptor, self.children(&descriptor)?);
-            pending.extend(chosen.into_iter().rev().map(|child| (child, depth + 1)));
+            pending.extend(chosen.into_iter().rev());
         }
         Ok(())
     }

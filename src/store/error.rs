@@ -88,6 +88,8 @@ pub enum StoreError {
     Extract { diff_id: String, why: String },
     #[error("wrong diff id calculated on extraction \"{computed}\"")]
     WrongDiffId { computed: String, expected: String },
+    #[error("more than {limit} {what}, at which handroll stops")]
+    TooMuch { what: &'static str, limit: u64 },
     #[error("image might be filtered out")]
     Filtered,
     #[error("{reason}")]

@@ -153,10 +153,10 @@ impl Mark<'_> {
 
     fn lease(&mut self, id: &str, lease: &Lease) {
         let flat = lease.labels.contains_key("containerd.io/gc.flat");
-        for digest in &lease.content {
+        for digest in lease.content.keys() {
             self.reach(Resource::Blob, digest, flat, Reason::Lease(id.to_owned()));
         }
-        for key in &lease.snapshots {
+        for key in lease.snapshots.keys() {
             self.reach(Resource::Snapshot, key, flat, Reason::Lease(id.to_owned()));
         }
     }

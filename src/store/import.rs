@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::content::UNCOMPRESSED;
+use super::document::Budget;
 use super::{Client, Descriptor, Platforms, Result, StoreError};
 use crate::compress::inflate::Packing;
 use crate::content::Content;
@@ -42,6 +43,17 @@ pub fn files_of(tar: &Content) -> Result<Vec<ArchiveFile>> {
             Archived::Symlink(target) => files.push(ArchiveFile::Symlink(file.name, target)),
             Archived::Other => {}
         }
+        check_count(files.len())?;
+    }
+}
+
+fn check_count(files: usize) -> Result<()> {
+    match files > FILES {
+        false => Ok(()),
+        true => Err(StoreError::TooMuch {
+            what: "files in an archive",
+            limit: FILES as u64,
+        }),
     }
 }
 
@@ -62,10 +74,13 @@ pub struct Import {
 
 /// Files by their paths, with what names them.
 type Blobs = BTreeMap<Vec<u8>, Descriptor>;
+/// Packed blobs by the digests of what is in them.
+type Packed = BTreeMap<String, Descriptor>;
 
 impl Client<'_> {
     /// Imports an archive: the names that it made, each with its target, in order.
     pub fn import(&mut self, files: &[ArchiveFile], how: &Import) -> Result<Vec<(String, Descriptor)>> {
+        check_count(files.len())?;
         self.with_lease(|client| {
             let index = client.import_index(files)?;
             let images = client.follow_index(&index, how)?;
@@ -132,8 +147,10 @@ impl Client<'_> {
     /// Writes a manifest for each image of a docker archive, and an index of them.
     fn docker_index(&mut self, docker: &Document, blobs: &Blobs) -> Result<Descriptor> {
         let mut manifests = Vec::new();
+        let mut budget = Budget::new();
+        let packed = self.packed();
         for image in docker.root().into_iter().flat_map(|root| root.elements()) {
-            let (manifest, config) = self.docker_manifest(image, blobs)?;
+            let (manifest, config) = self.docker_manifest(image, blobs, &packed, &mut budget)?;
             let platform = self.platform_json(&config)?;
             let tags = image
                 .field("RepoTags")
@@ -163,7 +180,23 @@ impl Client<'_> {
         self.write_document("an index for the docker archive", INDEX, json)
     }
 
-    fn docker_manifest(&mut self, image: Node<'_>, blobs: &Blobs) -> Result<(Descriptor, Descriptor)> {
+    /// The blobs that are known to be others packed, by the digests of those.
+    fn packed(&self) -> Packed {
+        let here = self.here();
+        let known = here.content.iter().filter_map(|(digest, found)| {
+            let unpacked = found.labels.get(UNCOMPRESSED)?;
+            Some((unpacked.clone(), blob(digest.to_owned(), found.size)))
+        });
+        known.collect()
+    }
+
+    fn docker_manifest(
+        &mut self,
+        image: Node<'_>,
+        blobs: &Blobs,
+        packed: &Packed,
+        budget: &mut Budget,
+    ) -> Result<(Descriptor, Descriptor)> {
         let config = image.field("Config").and_then(|config| config.as_str());
         let config = config.unwrap_or_default();
         let found = blobs.get(config.as_bytes()).cloned();
@@ -181,7 +214,8 @@ impl Client<'_> {
             let found = found.ok_or_else(|| StoreError::NoLayerFile {
                 path: path.to_string(),
             })?;
-            layers.push(self.docker_layer(found)?);
+            budget.take(&found, self)?;
+            layers.push(self.docker_layer(found, packed)?);
         }
         let layers: Vec<String> = layers
             .iter()
@@ -197,16 +231,8 @@ impl Client<'_> {
     }
 
     /// What names a layer of a docker archive: if a blob is known to be the same packed, that one (`resolveLayers`).
-    fn docker_layer(&self, layer: Descriptor) -> Result<Descriptor> {
-        let here = self.here();
-        let mut known = here.content.iter().filter(|(_, blob)| {
-            let uncompressed = blob.labels.get(UNCOMPRESSED);
-            uncompressed.is_some_and(|digest| *digest == layer.digest)
-        });
-        let layer = match known.next_back() {
-            Some((digest, found)) => blob(digest.to_owned(), found.size),
-            None => layer,
-        };
+    fn docker_layer(&self, layer: Descriptor, packed: &Packed) -> Result<Descriptor> {
+        let layer = packed.get(&layer.digest).cloned().unwrap_or(layer);
         let media_type = match Packing::of(&self.content(&layer.digest)?)? {
             Packing::Plain => "application/vnd.docker.image.rootfs.diff.tar",
             _ => "application/vnd.docker.image.rootfs.diff.tar.gzip",
@@ -249,12 +275,9 @@ impl Client<'_> {
         }
         let mut is_empty = true;
         let mut pending = vec![index.clone()];
-        let mut count = 0_usize;
+        let mut budget = Budget::new();
         while let Some(descriptor) = pending.pop() {
-            count += 1;
-            if count > DESCRIPTORS {
-                break;
-            }
+            budget.take(&descriptor, self)?;
             let children = self.children(&descriptor)?;
             if descriptor.digest == index.digest {
                 for child in &children {
@@ -320,8 +343,8 @@ impl Client<'_> {
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
-/// How many descriptors of an archive are followed: what has more is no image, but an attack on time.
-const DESCRIPTORS: usize = 65_536;
+/// The most files of an archive: every one becomes a blob, and what has more is none of images.
+const FILES: usize = 10_000;
 
 fn blob(digest: String, size: u64) -> Descriptor {
     Descriptor {

@@ -1,8 +1,7 @@
 //! Leases: what is being made is kept until it has a name.
 
-use std::collections::BTreeSet;
-
 use super::event::{Event, Kind, Rule};
+use super::table::Keys;
 use super::{Client, Labels, Result, StoreError, check_labels};
 use crate::tree::Time;
 
@@ -14,9 +13,9 @@ pub struct Lease {
     /// When it began.
     pub created: Time,
     /// The digests of the blobs that it keeps.
-    pub content: BTreeSet<String>,
+    pub content: Keys,
     /// The keys of the snapshots that it keeps.
-    pub snapshots: BTreeSet<String>,
+    pub snapshots: Keys,
 }
 
 impl Client<'_> {
@@ -82,7 +81,7 @@ impl Client<'_> {
     /// The lease at hand keeps a blob.
     pub(super) fn keep_content(&mut self, digest: &str) {
         if let Some(lease) = self.leased() {
-            lease.content.insert(digest.to_owned());
+            lease.content.put(digest, ());
         }
     }
 
@@ -90,9 +89,9 @@ impl Client<'_> {
     pub(super) fn keep_snapshot(&mut self, key: &str, keep: bool) {
         if let Some(lease) = self.leased() {
             match keep {
-                true => lease.snapshots.insert(key.to_owned()),
-                false => lease.snapshots.remove(key),
-            };
+                true => lease.snapshots.put(key, ()),
+                false => drop(lease.snapshots.remove(key)),
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ mod memory;
 mod sharing;
 mod snapshot;
 mod table;
+#[cfg(test)]
+mod tests;
 mod unpack;
 
 use std::collections::BTreeMap;
@@ -42,7 +44,7 @@ pub use lease::Lease;
 pub use memory::MemoryDisk;
 pub use sharing::{ImageShare, LayerShare, Near, Sharing, sharing};
 pub use snapshot::{Mount, Snapshot, SnapshotKind, Usage, snapshots_of};
-pub use table::Table;
+pub use table::{Keys, Table};
 
 /// The snapshotter, the only one here.
 pub const SNAPSHOTTER: &str = "overlayfs";

@@ -7,6 +7,9 @@ use super::event::{Event, Kind, Rule};
 use super::{Client, Descriptor, Labels, Platforms, Result, SNAPSHOTTER, StoreError};
 use crate::digest::{Digest, chain_id};
 
+/// The most layers of an image: Linux stacks no more (fs/overlayfs, OVL_MAX_STACK), so no container could be started.
+const LAYERS: usize = 500;
+
 impl Client<'_> {
     /// Unpacks an image for a platform, and gives the ChainID of all its layers. What fails leaves the layers below
     /// the one that it failed at.
@@ -22,6 +25,12 @@ impl Client<'_> {
             return Err(StoreError::Mismatched {
                 diff_ids: diff_ids.len(),
                 layers: manifest.layers.len(),
+            });
+        }
+        if manifest.layers.len() > LAYERS {
+            return Err(StoreError::TooMuch {
+                what: "layers",
+                limit: LAYERS as u64,
             });
         }
         let mut below = None;
