@@ -7,5 +7,7 @@ mod rig;
 
 #[path = "ctr/archives.rs"]
 mod archives;
+#[path = "ctr/disk.rs"]
+mod disk;
 #[path = "ctr/lines.rs"]
 mod lines;

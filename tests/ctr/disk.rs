@@ -1,0 +1,265 @@
+//! The store's directory: what killed processes leave, several at once, what is no store, and layers that mean harm.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::archives;
+use super::rig::{handroll, ok, text};
+
+const CONTENT: &str = "io.containerd.content.v1.content";
+const SNAPSHOTS: &str = "io.containerd.snapshotter.v1.overlayfs/snapshots";
+const METADATA: &str = "io.containerd.metadata.v1.handroll/meta.json";
+
+fn ctr(root: &Path, line: &[&str]) -> Command {
+    let mut command = handroll();
+    command.arg("ctr").arg("--root").arg(root).args(line);
+    command
+}
+
+fn names(path: PathBuf) -> BTreeSet<String> {
+    let entries = fs::read_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let names = entries.map(|entry| entry.expect("it can be read").file_name());
+    names.map(|name| name.into_string().expect("UTF-8")).collect()
+}
+
+/// What is on the disk is what the store says, and nothing else.
+fn check_consistent(root: &Path) {
+    let listed = text(&mut ctr(root, &["content", "ls", "-q"]));
+    let digests = listed.lines().map(|digest| digest.replace("sha256:", ""));
+    assert_eq!(names(root.join(CONTENT).join("blobs/sha256")), digests.collect());
+    assert!(names(root.join(CONTENT).join("ingest")).is_empty());
+    let snapshots = text(&mut ctr(root, &["snapshots", "ls"]));
+    assert_eq!(
+        names(root.join(SNAPSHOTS)).len(),
+        snapshots.lines().count() - 1,
+        "{snapshots}"
+    );
+    for digest in listed.lines() {
+        let bytes = ok(&mut ctr(root, &["content", "get", digest])).stdout;
+        assert_eq!(handroll::digest::Digest::of(&bytes).to_string(), digest);
+    }
+}
+
+#[test]
+fn what_a_killed_process_leaves_is_swept() {
+    let (archives, _) = archives::make();
+    let import = ["images", "import", "hybrid.tar"];
+    let space = TempDir::new().expect("a directory for tests");
+    let begun = Instant::now();
+    ok(ctr(&space.path().join("whole"), &import).current_dir(archives.path()));
+    let took = begun.elapsed();
+    for part in 0..12 {
+        let root = space.path().join(part.to_string());
+        let mut child = spawn(ctr(&root, &import).current_dir(archives.path()));
+        std::thread::sleep(took * part / 12);
+        child.kill().expect("it is ours");
+        child.wait().expect("it is ours");
+        if root.exists() {
+            check_consistent(&root);
+        }
+        ok(ctr(&root, &import).current_dir(archives.path()));
+        check_consistent(&root);
+        let said = text(&mut ctr(&root, &["images", "check", "-q"]));
+        assert_eq!(said, "docker.io/library/handroll:latest\n");
+    }
+}
+
+/// What could be left at the worst moments, put there by hand.
+#[test]
+fn what_the_metadata_does_not_name_is_not_there() {
+    let (archives, _) = archives::make();
+    let space = TempDir::new().expect("a directory for tests");
+    let root = space.path().join("store");
+    ok(ctr(&root, &["images", "import", "hybrid.tar"]).current_dir(archives.path()));
+    fs::write(root.join(CONTENT).join("ingest/begun"), "half").expect("a new file");
+    fs::write(
+        root.join(CONTENT).join("blobs/sha256").join("0".repeat(64)),
+        "whole",
+    )
+    .expect("a new file");
+    fs::create_dir_all(root.join(SNAPSHOTS).join("99/fs/deep")).expect("a new directory");
+    let metadata = root.join(METADATA);
+    fs::write(metadata.with_extension("json.new"), "{").expect("a new file");
+    check_consistent(&root);
+    let number = text(&mut ctr(&root, &["snapshots", "prepare", "-t", "/t", "next"]));
+    assert!(number.contains("/snapshots/3/fs "), "{number}");
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("handroll is built")
+}
+
+#[test]
+fn several_work_on_a_store_one_after_the_other() {
+    let (archives, _) = archives::make();
+    let space = TempDir::new().expect("a directory for tests");
+    let root = space.path().join("store");
+    let files = [
+        "hybrid.tar",
+        "other.tar",
+        "ref.tar",
+        "full.tar",
+        "docker.tar",
+        "platforms.tar",
+    ];
+    let children = files.map(|file| {
+        spawn(ctr(&root, &["images", "import", "--base-name", "base", file]).current_dir(archives.path()))
+    });
+    for child in children {
+        let output = child.wait_with_output().expect("it is ours");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let listed = text(&mut ctr(&root, &["images", "ls", "-q"]));
+    let expected = [
+        "base:latest",
+        "docker.io/library/handroll:latest",
+        "docker.io/library/many:latest",
+        "docker.io/library/other:latest",
+    ];
+    assert_eq!(listed.lines().collect::<Vec<_>>(), expected);
+    check_consistent(&root);
+}
+
+fn refused(output: &Output, says: &str) {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains(says), "should say `{says}`: {error}");
+}
+
+#[test]
+fn what_is_no_store_is_refused() {
+    let space = TempDir::new().expect("a directory for tests");
+    let list = |root: &Path| ctr(root, &["images", "ls"]).output().expect("handroll is built");
+    let root = space.path().join("store");
+    ok(&mut ctr(&root, &["images", "ls"]));
+    let metadata = root.join(METADATA);
+    ok(&mut ctr(&root, &["leases", "create", "--id", "l"]));
+    for (text, says) in [
+        (
+            "{\"handroll_store\": 2}",
+            "its version is 2, and this handroll knows 1",
+        ),
+        ("{}", "not a handroll store's"),
+        ("{\"handroll_store\": 1}", "at /namespaces: expected an object"),
+        ("", "not a handroll store's"),
+    ] {
+        fs::write(&metadata, text).expect("it can be written");
+        refused(&list(&root), says);
+        assert_eq!(
+            fs::read_to_string(&metadata).expect("it is there"),
+            text,
+            "it is left as it was"
+        );
+    }
+    let other = space.path().join("other");
+    fs::create_dir(&other).expect("a new directory");
+    fs::write(other.join("mine"), "").expect("a new file");
+    refused(&list(&other), "is not empty and holds no store");
+    assert_eq!(names(other.clone()).len(), 1);
+    fs::create_dir(other.join("io.containerd.metadata.v1.bolt")).expect("a new directory");
+    refused(&list(&other), "is containerd's own root");
+    refused(
+        &list(&space.path().join("a,b")),
+        "must be UTF-8, without commas and colons",
+    );
+    let mut command = ctr(&root, &["images", "ls"]);
+    let mut copy = Command::new("cp");
+    let program = space.path().join("handroll");
+    ok(copy.arg(env!("CARGO_BIN_EXE_handroll")).arg(&program));
+    ok(Command::new("chmod").arg("-R").arg("a+rX").arg(space.path()));
+    command = {
+        let mut other = Command::new(&program);
+        other.args(command.get_args());
+        other
+    };
+    refused(
+        &command.uid(65534).gid(65534).output().expect("it is built"),
+        "that takes root",
+    );
+}
+
+#[test]
+fn a_blob_that_is_gone_is_told() {
+    let (archives, _) = archives::make();
+    let space = TempDir::new().expect("a directory for tests");
+    let root = space.path().join("store");
+    ok(ctr(&root, &["images", "import", "--no-unpack", "hybrid.tar"]).current_dir(archives.path()));
+    for name in names(root.join(CONTENT).join("blobs/sha256")) {
+        fs::remove_file(root.join(CONTENT).join("blobs/sha256").join(&name)).expect("it is there");
+        let output = ctr(&root, &["content", "get", &format!("sha256:{name}")]).output();
+        let output = output.expect("handroll is built");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            error.contains("No such file") && output.status.code() == Some(1),
+            "{error}"
+        );
+    }
+}
+
+/// Whoever waits for a container is killed: the container ends with the next line, and can be removed.
+#[test]
+fn a_container_that_nobody_waits_for_is_ended() {
+    let (archives, _) = archives::make();
+    let space = TempDir::new().expect("a directory for tests");
+    let root = space.path().join("store");
+    ok(ctr(&root, &["images", "import", "hybrid.tar"]).current_dir(archives.path()));
+    let namespace = format!("lost{}", std::process::id());
+    let line = |line: &[&str]| ctr(&root, &[&["-n", &namespace], line].concat());
+    ok(line(&["images", "import", "hybrid.tar"]).current_dir(archives.path()));
+    let image = "docker.io/library/handroll:latest";
+    let script = "busybox sleep 1000";
+    let mut child = spawn(&mut line(&["run", image, "c", "/bin/sh", "-c", script]));
+    let begun = Instant::now();
+    let pid = loop {
+        let listed = text(&mut line(&["tasks", "ls"]));
+        let row = listed
+            .lines()
+            .nth(1)
+            .map(|row| row.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        if let Some([_, pid, status]) = row.as_deref() {
+            assert_eq!(status, "RUNNING");
+            let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            if command.contains("sleep") {
+                break pid.clone();
+            }
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "it does not start: {listed}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let refused = line(&["containers", "rm", "c"])
+        .output()
+        .expect("handroll is built");
+    assert!(!refused.status.success());
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
+    let listed = text(&mut line(&["tasks", "ls"]));
+    assert!(listed.ends_with("STOPPED\n"), "{listed}");
+    assert!(
+        !Path::new(&format!("/proc/{pid}")).exists(),
+        "the container is still there"
+    );
+    ok(&mut line(&["containers", "rm", "c"]));
+    assert_eq!(text(&mut line(&["containers", "ls", "-q"])), "");
+    check_consistent_in(&root, &namespace);
+}
+
+fn check_consistent_in(root: &Path, namespace: &str) {
+    let snapshots = text(&mut ctr(root, &["-n", namespace, "snapshots", "ls"]));
+    assert_eq!(snapshots.lines().count(), 3, "{snapshots}");
+    let tasks = root.join("io.containerd.runtime.v2.task").join(namespace);
+    assert!(names(tasks).is_empty());
+}
