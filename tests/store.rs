@@ -18,13 +18,18 @@ mod runtimes;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use archive::{Layer, Layout, article_image};
 use both::{Both, outcome};
-use handroll::content::Content;
+use handroll::content::{Content, Source as _};
+use handroll::image::json::read;
 use handroll::layer::dialect::{Dialect, Failure, Fs, Kind, Remains, apply};
+use handroll::native::FileSource;
 use handroll::store::{Client, Descriptor, Import, Labels, Platforms};
 use handroll::text::escape;
+use handroll::tree::Time;
+use handroll::workbench::{Caller, Export, Operation, Workbench};
 use rig::{ok, program};
 use serde_json::json;
 use support::tmpfs;
@@ -50,6 +55,7 @@ fn the_store_is_what_containerd_makes_of_the_same() {
     docker_archives(&mut both);
     what_is_wrong_is_told_and_leaves_the_same(&mut both);
     cases_of_layers(&mut both);
+    what_a_container_wrote(&mut both);
 }
 
 fn articles_image_and_another_on_its_base(both: &mut Both) {
@@ -302,6 +308,44 @@ fn what_is_wrong_is_told_and_leaves_the_same(both: &mut Both) {
     }
 }
 
+/// A container of the simulated machine, written in and committed: its image is imported by containerd, unpacked as the
+/// store unpacks it, and what runs of it sees what was written.
+fn what_a_container_wrote(both: &mut Both) {
+    let directory = tmpfs();
+    let archive = article_image(directory.path(), "handroll", "delta");
+    let mut workbench = Workbench::new();
+    let source = FileSource::open(&archive).unwrap();
+    let length = source.len();
+    workbench.open_source(1, Arc::new(source)).unwrap();
+    let name = "docker.io/library/handroll:latest";
+    for action in [
+        json!({"op": "open_archive", "archive": 1, "name": "delta.tar", "first_image": 1, "first_layer": 1,
+            "from": {"content": {"source": 1, "offset": 0, "length": length}}}),
+        json!({"op": "import_image", "image": 1, "unpack": true}),
+        json!({"op": "run_container", "name": name, "id": "demo", "container": 2, "layer": 3}),
+        json!({"op": "run_line", "container": 2, "line": "echo written > /hello.txt && rm /bin/cat && mkdir /new"}),
+        json!({"op": "commit_container", "container": 2, "layer": 4, "name": "written"}),
+        json!({"op": "remove_container_of_machine", "id": "demo"}),
+    ] {
+        let operation = Operation {
+            time: Time::at(1_640_000_000),
+            caller: Caller::ROOT,
+            action: read(action.to_string().as_bytes(), 10_000).unwrap(),
+        };
+        workbench.apply(operation).unwrap();
+    }
+    let committed = directory.path().join("committed.tar");
+    fs::write(
+        &committed,
+        rig::exported(&mut workbench, &Export::Image { image: 1 }),
+    )
+    .unwrap();
+    both.imports(&committed);
+    let script = "busybox cat /hello.txt; ls -d /bin/* /new";
+    let printed = both.containerd.run(name, &["/bin/busybox", "sh", "-c", script]);
+    assert_eq!(printed, "written\n/bin/busybox\n/bin/ls\n/bin/sh\n/new\n");
+}
+
 /// The layers on which readers differ: each image is unpacked by itself, in both, with the same directories or the same
 /// error.
 fn cases_of_layers(both: &mut Both) {
@@ -339,4 +383,5 @@ fn cases_of_layers(both: &mut Both) {
     }
     assert!(unpacked > 100 && failed > 10, "{unpacked} and {failed}");
     both.compare();
+    both.clear();
 }
