@@ -12,7 +12,7 @@ use handroll::content::Content;
 use handroll::overlay::mount::{Detail, Upper};
 use handroll::scratch::MemorySpace;
 use handroll::store::{
-    self, Client, Import, MemoryDisk, Namespace, Platforms, Store, files_of, snapshots_of,
+    self, Client, Import, MemoryDisk, Namespace, Platforms, SnapshotKind, Store, files_of, snapshots_of,
 };
 use handroll::text::escape;
 use handroll::tree::Time;
@@ -95,8 +95,9 @@ impl Both {
     /// All images go, and what was prepared.
     pub fn clear(&mut self) {
         let here = self.client().here();
-        for (name, _) in here.images.iter() {
-            ok(&mut self.containerd.ctr(&["images", "rm", name]));
+        let names: Vec<&str> = here.images.keys().collect();
+        ok(self.containerd.ctr(&["images", "rm"]).args(&names));
+        for name in names {
             self.client().remove_image(name).unwrap();
         }
         self.compare();
@@ -179,11 +180,22 @@ impl Both {
         let theirs = theirs.map(|line| line.split_whitespace().map(str::to_owned).collect());
         assert_eq!(ours.collect::<Vec<_>>(), theirs.collect::<Vec<Vec<String>>>());
         let root = self.containerd.root().to_str().unwrap().to_owned();
-        for (key, _) in here.snapshots.iter() {
-            let mut usage = text(&mut self.containerd.ctr(&["snapshots", "usage", key]));
-            usage = usage.split_whitespace().last().unwrap().to_owned();
+        let listed = text(&mut self.containerd.ctr(&["snapshots", "usage"]));
+        let listed = listed.lines().skip(1).map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words[0].to_owned(), words[3].to_owned())
+        });
+        let inodes: BTreeMap<String, String> = listed.collect();
+        let mut committed = 0;
+        for (key, snapshot) in here.snapshots.iter() {
+            let usage = self.client().usage(key).unwrap();
+            assert_eq!(Some(&usage.inodes.to_string()), inodes.get(key), "{key}");
+            // What is committed has no mounts; the error has the snapshotter's own name for it.
+            committed += u32::from(snapshot.kind == SnapshotKind::Committed);
+            if snapshot.kind == SnapshotKind::Committed && committed > 5 {
+                continue;
+            }
             let client = self.client();
-            assert_eq!(client.usage(key).unwrap().inodes.to_string(), usage, "{key}");
             let ours = client.mounts(key).map(|mount| mount.command("/there"));
             let ours = ours.map_err(|error| error.to_string());
             let mut ctr = self.containerd.ctr(&["snapshots", "mounts", "/there", key]);
