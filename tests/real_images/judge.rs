@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
+use handroll::content::Content;
 use handroll::digest::Digest;
 use handroll::layer::dialect::{Dialect, apply};
 use handroll::workbench::ImageState;
@@ -18,7 +19,7 @@ use super::listing;
 use super::opened::{Opened, write_to};
 use super::rig::containerd::Containerd;
 use super::rig::judges::compare_with_skopeo;
-use super::rig::{json, ok, program, text};
+use super::rig::{handroll, json, ok, program, text};
 use super::support::tmpfs;
 use super::view::{self, View};
 
@@ -61,6 +62,8 @@ pub struct Court {
     started: SystemTime,
     /// What runtimes make of layers, or why they refuse.
     unpacked: BTreeMap<Chain, [(Dialect, Unpacked); 2]>,
+    /// What `handroll unpack` makes of them.
+    plain: BTreeMap<Chain, Unpacked>,
     /// The digests of layers' blobs that were compared with what GNU tar lists.
     listed: BTreeSet<Digest>,
     /// In what runtimes show something else than handroll.
@@ -75,6 +78,7 @@ impl Court {
             containerd: Containerd::start_in(tmpfs()),
             started: SystemTime::now(),
             unpacked: BTreeMap::new(),
+            plain: BTreeMap::new(),
             listed: BTreeSet::new(),
             differing: BTreeSet::new(),
         }
@@ -116,11 +120,14 @@ impl Court {
                 ),
                 (Dialect::Umoci, self.by_umoci(&image)),
             ];
+            self.plain
+                .insert(chain(&config), self.by_handroll(&layout.path, tag));
             self.unpacked.insert(chain(&config), views);
         }
         let opened = self.judge(layout);
         for image in opened.images() {
             self.compare_with_dialects(image);
+            self.compare_unpacked(image);
         }
         opened
     }
@@ -147,13 +154,41 @@ impl Court {
         Ok(view)
     }
 
+    fn by_handroll(&self, layout: &Path, tag: &str) -> Unpacked {
+        let root = self.work.path().join("plain");
+        run(handroll().args(["unpack", "--image", tag]).arg(layout).arg(&root))?;
+        let view = view::on_disk(&root, self.started);
+        fs::remove_dir_all(&root).unwrap();
+        Ok(view)
+    }
+
+    /// What is unpacked is what containerd mounts, but for the time of the root, which is nobody's entry; where it is
+    /// refused, containerd's native snapshotter refuses it.
+    fn compare_unpacked(&self, image: &ImageState) {
+        let chain = chain_of(image);
+        match (&self.plain[&chain], &self.unpacked[&chain][0].1) {
+            (Ok(ours), Ok(theirs)) => {
+                let found = view::differences(ours, theirs).into_iter();
+                let found: Vec<String> = found.map(|found| found.to_string()).collect();
+                let others: Vec<_> = found
+                    .iter()
+                    .filter(|text| !text.starts_with("mtime of / "))
+                    .collect();
+                assert!(others.is_empty(), "{others:?}");
+                assert!(ours.len() > 5_000, "{}", ours.len());
+            }
+            (Err(ours), _) => {
+                let said = apply(Dialect::ContainerdNative, tars_of(image)).result;
+                let why = said.map(drop).expect_err("it cannot be unpacked").why.to_string();
+                assert!(ours.contains(&why), "{ours}; {why}");
+            }
+            (Ok(_), Err(theirs)) => panic!("containerd refuses it: {theirs}"),
+        }
+    }
+
     /// handroll says of each runtime what it really does.
     fn compare_with_dialects(&self, image: &ImageState) {
-        let tars: Vec<_> = image
-            .layers
-            .iter()
-            .map(|layer| layer.layer.as_read().unwrap().tar.clone())
-            .collect();
+        let tars = tars_of(image);
         for (dialect, shown) in &self.unpacked[&chain_of(image)] {
             match (apply(*dialect, tars.clone()).result, shown) {
                 (Ok(said), Ok(shown)) => {
@@ -262,6 +297,14 @@ impl Court {
         let files = "find -L . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum";
         text(program("sh").args(["-c", files]).current_dir(root))
     }
+}
+
+/// The tars of an image's layers.
+fn tars_of(image: &ImageState) -> Vec<Content> {
+    let layers = image.layers.iter();
+    layers
+        .map(|layer| layer.layer.as_read().unwrap().tar.clone())
+        .collect()
 }
 
 /// The DiffIDs in a configuration.
