@@ -369,3 +369,91 @@ fn words_go_on_at_the_prompt() {
     assert_eq!(words("ctr images rm d"), json!(["docker.io/library/a:latest "]));
     assert_eq!(words("ctr snapshots info sha256:").as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn why_something_is_not_shared_is_told() {
+    let mut workbench = Workbench::new();
+    let mut image = |number: u32, changes: &[&str]| {
+        let layer = number * 10;
+        let mut actions = vec![
+            format!(r#"{{"op":"create_image","image":{number},"name":"i{number}"}}"#),
+            format!(r#"{{"op":"add_layer","image":{number},"layer":{layer},"name":"base"}}"#),
+            format!(
+                r#"{{"op":"make","layer":{layer},"path":"/a","entry":{{"kind":"file","content":{{"text":"a"}}}}}}"#
+            ),
+        ];
+        actions.extend(
+            changes
+                .iter()
+                .map(|change| change.replace("LAYER", &layer.to_string())),
+        );
+        actions.push(format!(
+            r#"{{"op":"import_image","image":{number},"unpack":true}}"#
+        ));
+        for action in &actions {
+            apply(&mut workbench, action).unwrap();
+        }
+    };
+    let attributes = |attributes: &str| {
+        format!(r#"{{"op":"set_attributes","layer":LAYER,"path":"/a","attributes":{attributes}}}"#)
+    };
+    image(1, &[]);
+    image(
+        2,
+        &[r#"{"op":"set_compression","layer":LAYER,"compression":"none"}"#],
+    );
+    image(3, &[&attributes(r#"{"mtime":{"seconds":5,"nanos":0}}"#)]);
+    image(4, &[&attributes(r#"{"uid":7,"mtime":{"seconds":6,"nanos":0}}"#)]);
+    image(5, &[&attributes(r#"{"mode":384}"#)]);
+    image(
+        6,
+        &[r#"{"op":"write","layer":LAYER,"path":"/a","content":{"text":"b"}}"#],
+    );
+    let sharing = ask(&mut workbench, r#"{"query":"sharing"}"#);
+    let near = sharing["near"].as_array().unwrap();
+    let count = |reason: &str| near.iter().filter(|pair| pair["reason"] == reason).count();
+    // Of the four directories with the same file one has other times, one another owner, one another mode; the owner is
+    // told before the mode, the mode before the time.
+    assert_eq!(
+        ["compression", "mtime", "owner", "mode", "order", "parent"].map(count),
+        [1, 1, 3, 2, 0, 0],
+        "{sharing}"
+    );
+    // One snapshot, two blobs.
+    let layers = sharing["layers"].as_array().unwrap();
+    let both = layers
+        .iter()
+        .find(|layer| layer["digests"].as_array().unwrap().len() == 2);
+    assert_eq!(both.unwrap()["images"].as_array().unwrap().len(), 2);
+    assert_eq!(sharing["saved_disk"], both.unwrap()["size_disk"]);
+}
+
+#[test]
+fn what_fails_midway_was_done_as_far_as_it_went() {
+    let mut workbench = session();
+    let platform = r#"{"op":"set_config","image":1,"set":{"field":"platform","value":{"os":"linux","architecture":"arm64","variant":null}}}"#;
+    apply(&mut workbench, platform).unwrap();
+    let import = r#"{"op":"import_image","image":1,"unpack":true}"#;
+    let group = format!(r#"{{"op":"group","label":"g","actions":[{import}]}}"#);
+    assert_eq!(apply(&mut workbench, &group).unwrap_err().code(), "in_group");
+    let other = import.replace(r#""unpack""#, r#""platforms":"some","unpack""#);
+    assert_eq!(apply(&mut workbench, &other).unwrap_err().code(), "bad_platforms");
+    assert!(ask(&mut workbench, r#"{"query":"overview"}"#)["machine"].is_null());
+    // The manifest is not for this machine: its blobs were kept before that was known.
+    apply(&mut workbench, import).unwrap();
+    let machine = ask(&mut workbench, r#"{"query":"overview"}"#)["machine"].clone();
+    assert_eq!(machine["error"], "image might be filtered out");
+    assert_eq!((&machine["images"], &machine["blobs"]), (&json!(0), &json!(5)));
+    apply(&mut workbench, &import.replace(":1,", ":2,")).unwrap();
+    let run = r#"{"op":"run_container","name":"docker.io/library/b:1","id":"a b","container":9,"layer":9}"#;
+    apply(&mut workbench, run).unwrap();
+    let machine = ask(&mut workbench, r#"{"query":"overview"}"#)["machine"].clone();
+    let error = machine["error"].as_str().unwrap();
+    assert!(error.contains("identifier \"a b\" must match"), "{error}");
+    assert!(workbench.state().containers.is_empty());
+    let never = run.replace("b:1", "never:1");
+    assert_eq!(
+        apply(&mut workbench, &never).unwrap_err().code(),
+        "store_not_found"
+    );
+}
