@@ -676,7 +676,7 @@ fn the_readme_runs_as_written() {
             .current_dir(dir));
         blocks += 1;
     }
-    assert_eq!(blocks, 4);
+    assert_eq!(blocks, 5);
     let mut operations = 0;
     for line in text.lines().filter(|line| line.starts_with("| ")) {
         let Some((_, operation)) = line.split_once("`{\"op\":") else {
