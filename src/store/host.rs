@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MemoryDisk, Store};
+use super::{MemoryDisk, SnapshotKind, Store};
 use crate::content::Content;
 use crate::overlay::mount::{Call, Errno, FileName, FileType, Io, OpenFlags, Reply, Stat, Upper, UpperKind};
 use crate::tree::{NAME_MAX, Time};
@@ -246,7 +246,7 @@ impl<'a> HostFiles<'a> {
             }
             Place::Snapshot(number) => match name {
                 b"fs" => Some(Place::Inside(*number, Upper::ROOT)),
-                b"work" => Some(Place::Work(*number)),
+                b"work" => self.has_work(*number).then_some(Place::Work(*number)),
                 _ => None,
             },
             Place::Fixed(path) if path == BLOBS => {
@@ -276,6 +276,13 @@ impl<'a> HostFiles<'a> {
         }
     }
 
+    /// What can be read only was never written to.
+    fn has_work(&self, number: u64) -> bool {
+        let namespaces = self.store.namespaces.iter();
+        let mut snapshots = namespaces.flat_map(|(_, namespace)| namespace.snapshots.iter());
+        !snapshots.any(|(_, snapshot)| snapshot.number == number && snapshot.kind == SnapshotKind::View)
+    }
+
     fn names(&self, place: &Place) -> Result<Vec<FileName>, Errno> {
         let texts = |names: Vec<&str>| names.into_iter().map(|name| name.as_bytes().into()).collect();
         Ok(match place {
@@ -283,7 +290,10 @@ impl<'a> HostFiles<'a> {
                 Some((upper, number)) if upper.inode(number).entries().is_some() => upper.listing(number),
                 _ => return Err(Errno::ENOTDIR),
             },
-            Place::Snapshot(_) => texts(vec!["fs", "work"]),
+            Place::Snapshot(number) => match self.has_work(*number) {
+                true => texts(vec!["fs", "work"]),
+                false => texts(vec!["fs"]),
+            },
             Place::Work(_) => Vec::new(),
             Place::Fixed(path) if path == BLOBS => {
                 let digests = self.store.blobs.iter().map(|(digest, _)| digest);

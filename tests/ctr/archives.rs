@@ -120,6 +120,32 @@ fn build(directory: &Path, name: &str, top: &str, platform: &str) -> Archive {
     Archive::read(&path)
 }
 
+/// An archive of an image that is one layer, a tar.
+pub fn of_layer(layer: &[u8], path: &Path) {
+    let mut archive = Archive(
+        [(
+            "oci-layout".to_owned(),
+            br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+        )]
+        .into(),
+    );
+    let digest = Digest::of(layer).to_string();
+    archive.0.insert(blob(&json!(digest)), layer.to_vec());
+    let config = json!({"os": "linux", "architecture": "amd64", "config": {"Cmd": ["/bin/sh"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest]}});
+    let (config, config_size) = archive.add(&config);
+    let kind = |kind: &str| format!("application/vnd.oci.image.{kind}");
+    let manifest = json!({"schemaVersion": 2,
+        "config": {"mediaType": kind("config.v1+json"), "digest": config, "size": config_size},
+        "layers": [{"mediaType": kind("layer.v1.tar"), "digest": digest, "size": layer.len()}]});
+    let (manifest, size) = archive.add(&manifest);
+    archive.set_index(
+        &json!({"schemaVersion": 2, "manifests": [{"mediaType": kind("manifest.v1+json"),
+        "digest": manifest, "size": size, "annotations": {"io.containerd.image.name": "harm"}}]}),
+    );
+    archive.write(path);
+}
+
 /// A directory with all archives.
 pub fn make() -> (TempDir, Made) {
     let work = TempDir::new().expect("a directory for tests");

@@ -263,3 +263,55 @@ fn check_consistent_in(root: &Path, namespace: &str) {
     let tasks = root.join("io.containerd.runtime.v2.task").join(namespace);
     assert!(names(tasks).is_empty());
 }
+
+/// Layers whose names and links lead out: what lies outside is as it was, whatever becomes of the import.
+#[test]
+fn layers_do_not_reach_outside() {
+    let space = TempDir::new().expect("a directory for tests");
+    let outside = space.path().join("outside");
+    fs::create_dir(&outside).expect("a new directory");
+    fs::write(outside.join("canary"), "alive").expect("a new file");
+    let out = outside.display().to_string();
+    let up = "../".repeat(20);
+    let layers: [&[(&str, char, &str)]; 7] = [
+        &[("link", '2', &out), ("link/planted", '0', "")],
+        &[("link", '2', &out), ("link/.wh.canary", '0', "")],
+        &[("link", '2', &out), ("link/.wh..wh..opq", '0', "")],
+        &[("link", '2', &out), ("link/canary", '0', "")],
+        &[("stolen", '1', &format!("{up}{out}/canary"))],
+        &[("d/", '5', ""), ("d/up", '2', &up), ("d/up/planted", '0', "")],
+        &[(&format!("{up}{out}/planted"), '0', "")],
+    ];
+    for (number, entries) in layers.iter().enumerate() {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, kind, target) in *entries {
+            let mut header = tar::Header::new_gnu();
+            let old = header.as_old_mut();
+            old.name[..name.len()].copy_from_slice(name.as_bytes());
+            old.linkname[..target.len()].copy_from_slice(target.as_bytes());
+            header.set_entry_type(tar::EntryType::new(*kind as u8));
+            header.set_mode(0o4777);
+            header.set_size(0);
+            header.set_cksum();
+            builder.append(&header, &b""[..]).expect("there is room");
+        }
+        let layer = builder.into_inner().expect("there is room");
+        let archive = space.path().join(format!("{number}.tar"));
+        archives::of_layer(&layer, &archive);
+        let root = space.path().join(format!("store{number}"));
+        let output = ctr(&root, &["images", "import"])
+            .arg(&archive)
+            .output()
+            .expect("it is built");
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{entries:?}");
+        check_consistent(&root);
+        assert_eq!(
+            names(outside.clone()),
+            ["canary".to_owned()].into(),
+            "{entries:?}"
+        );
+        assert_eq!(fs::read(outside.join("canary")).expect("it is there"), b"alive");
+        let planted = space.path().join("planted").exists() || Path::new("/planted").exists();
+        assert!(!planted, "{entries:?}");
+    }
+}

@@ -93,6 +93,7 @@ fn label(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
     if set.is_empty() {
         return Ok(());
     }
+    check_identifier("", name)?;
     let namespaces = &mut job.client.store.namespaces;
     // Labels make a namespace, as anything that is put into it does.
     let found = namespaces.get(name).map(|namespace| Namespace::clone(namespace));
