@@ -8,7 +8,8 @@ use handroll::image::json::Document;
 use handroll::native::{
     MountApi, Mounted, OverlayMount, OverlayOptions, Place, Powers, RootView, UnpackedLayer, Upper,
 };
-use handroll::runtime::{Arguments, ImageConfig, Manner, Request, Spec, Users, convert};
+use handroll::runtime::{Arguments, ImageConfig, Manner, Request, Spec, Users, convert, unsafe_labels};
+use handroll::text::escape;
 
 use super::Failure;
 
@@ -58,10 +59,15 @@ impl ContainerArgs {
     }
 }
 
-/// An image's configuration; the tar of a layer says nothing.
+/// An image's configuration; the tar of a layer says nothing. Labels that are not passed on are told.
 pub fn config(document: Option<&Document>) -> Result<ImageConfig, Failure> {
     let config = document.map_or_else(|| Ok(ImageConfig::default()), ImageConfig::read);
-    config.map_err(Failure::work)
+    let config = config.map_err(Failure::work)?;
+    for label in unsafe_labels(&config) {
+        let label = escape(label.as_bytes());
+        eprintln!("handroll: the label `{label}` does not become an annotation: runtimes act on it");
+    }
+    Ok(config)
 }
 
 /// The runtime's configuration for a root file system that is there.

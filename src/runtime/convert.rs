@@ -353,6 +353,16 @@ fn volume_mount(destination: String, view: &dyn View) -> Mount {
     }
 }
 
+/// Annotations on which runtimes act: crun's settings, properties of systemd's units and configurations of CRIU that
+/// runc takes. An image must not choose those (conversion.md, Annotations).
+const ACTED_ON: [&str; 3] = ["run.oci.", "org.systemd.property.", "org.criu."];
+
+/// The labels that do not become annotations, since runtimes would act on them.
+pub fn unsafe_labels(config: &ImageConfig) -> impl Iterator<Item = &str> {
+    let labels = config.labels.keys().map(String::as_str);
+    labels.filter(|label| ACTED_ON.iter().any(|start| label.starts_with(start)))
+}
+
 /// conversion.md, Annotations: labels take precedence over everything else.
 fn annotations(config: &ImageConfig) -> BTreeMap<String, String> {
     let implicit = [
@@ -368,7 +378,11 @@ fn annotations(config: &ImageConfig) -> BTreeMap<String, String> {
     ];
     let said = implicit.into_iter().filter(|(_, value)| !value.is_empty());
     let said = said.map(|(name, value)| (format!("org.opencontainers.image.{name}"), value.clone()));
-    said.chain(config.labels.clone()).collect()
+    let mut annotations: BTreeMap<String, String> = said.chain(config.labels.clone()).collect();
+    for label in unsafe_labels(config) {
+        annotations.remove(label);
+    }
+    annotations
 }
 
 const NAMESPACES: [&str; 5] = ["pid", "ipc", "uts", "mount", "network"];

@@ -7,6 +7,7 @@
 
 mod config;
 mod convert;
+mod mount_point;
 mod spec;
 mod start;
 mod step;
@@ -19,13 +20,14 @@ use crate::image::json::ReadError;
 use crate::text::escape;
 
 pub use config::ImageConfig;
-pub use convert::{Arguments, Manner, Request, Users, convert};
+pub use convert::{Arguments, Manner, Request, Users, convert, unsafe_labels};
+pub use mount_point::MountPoint;
 pub use spec::{
     Capabilities, Cpu, DeviceRule, IdMapping, Linux, Mount, Namespace, Process, Resources, Rlimit, Root,
     Spec, User,
 };
 pub use start::steps;
-pub use step::{Machine, MountPoint, SeenRoot, Step, StepRule};
+pub use step::{Machine, SeenRoot, Step, StepRule};
 pub use system_call::SystemCall;
 
 /// An image's configuration, or what was asked for beside it, cannot become a container.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::RuntimeError;
+use super::mount_point::{MountPoint, shown_flags, super_options};
 use super::spec::{Mount, Spec};
-use super::step::{Machine, MountPoint, SeenRoot, Step, StepRule};
+use super::step::{Machine, SeenRoot, Step, StepRule};
 use super::system_call::{SystemCall, flags_of};
 use crate::image::root::{Root, RootKind};
 use crate::overlay::mount::Call;
@@ -509,50 +510,4 @@ fn change(source: &str, target: &str, options: &[&'static str]) -> SystemCall {
         flags: flags_of(options.iter().copied()).0,
         data: String::new(),
     }
-}
-
-/// Flags as mountinfo shows them.
-fn shown_flags(flags: &[&'static str]) -> String {
-    let has = |flag: &str| flags.contains(&flag);
-    let mut shown = vec![if has("MS_RDONLY") { "ro" } else { "rw" }];
-    for (flag, name) in [
-        ("MS_NOSUID", "nosuid"),
-        ("MS_NODEV", "nodev"),
-        ("MS_NOEXEC", "noexec"),
-    ] {
-        if has(flag) {
-            shown.push(name);
-        }
-    }
-    // The default, unless access times are kept strictly.
-    if !has("MS_STRICTATIME") {
-        shown.push("relatime");
-    }
-    shown.join(",")
-}
-
-/// Options of a file system as the kernel shows them: in its own order, without zeros in front, and without what is
-/// the default (shmem_show_options, devpts_show_options).
-fn super_options(kind: &str, is_read_only: bool, data: &[&str]) -> String {
-    let order: &[(&str, &str)] = match kind {
-        "tmpfs" => &[("size", ""), ("mode", "1777"), ("uid", "0"), ("gid", "0")],
-        "devpts" => &[("gid", ""), ("mode", ""), ("ptmxmode", "")],
-        _ => &[],
-    };
-    let mut shown = vec![if is_read_only { "ro" } else { "rw" }.to_owned()];
-    for (name, default) in order {
-        let given = data.iter().filter_map(|option| option.split_once('='));
-        let value = given
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value)
-            .next_back();
-        let value = value.map(|value| match value.trim_start_matches('0') {
-            "" => "0",
-            trimmed => trimmed,
-        });
-        if let Some(value) = value.filter(|value| value != default) {
-            shown.push(format!("{name}={value}"));
-        }
-    }
-    shown.join(",")
 }

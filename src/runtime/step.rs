@@ -1,6 +1,7 @@
 //! The steps by which runc starts a container, as data: what each does and why, what `/` is then, what is mounted,
 //! and what lands in the root file system, that is in the upperdir.
 
+use super::mount_point::MountPoint;
 use super::system_call::SystemCall;
 use crate::overlay::mount::Call;
 use crate::text::escape;
@@ -56,23 +57,6 @@ impl SeenRoot {
             Self::Container => "container",
         }
     }
-}
-
-/// A line of `/proc/…/mountinfo` (proc_pid_mountinfo(5)), without its numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MountPoint {
-    /// What of the file system is mounted: `/`, or the path that was bound.
-    pub root: String,
-    /// Where.
-    pub target: String,
-    /// Options of the mount: `rw,nosuid`.
-    pub options: String,
-    /// The type of file system.
-    pub kind: String,
-    /// What is mounted; a mere name for file systems without a device.
-    pub source: String,
-    /// Options of the file system.
-    pub super_options: String,
 }
 
 /// What the kernel of a machine shows in `/proc` and `/sys`: of paths that are masked, only these are there.

@@ -126,6 +126,20 @@ fn what_conversion_md_asks_for() {
 }
 
 #[test]
+fn labels_on_which_runtimes_act_are_left_out() {
+    let labels = r#"{"run.oci.handler": "x", "org.systemd.property.A": "x", "org.criu.config": "/x", "run.ocix": "y"}"#;
+    let config = format!(r#"{{"config": {{"Cmd": ["c"], "Labels": {labels}}}}}"#);
+    let annotations = converted(&config, |_| {}, &users()).unwrap().annotations;
+    assert_eq!(annotations.into_keys().collect::<Vec<_>>(), ["run.ocix"]);
+    let config = read(&config).unwrap();
+    let left_out: Vec<_> = unsafe_labels(&config).collect();
+    assert_eq!(
+        left_out,
+        ["org.criu.config", "org.systemd.property.A", "run.oci.handler"]
+    );
+}
+
+#[test]
 fn what_is_asked_for_takes_the_place_of_what_the_image_says() {
     let config = r#"{"config": {"Entrypoint": ["/e"], "Cmd": ["c"], "Env": ["A=1", "PATH=/bin", "B=2"]}}"#;
     let spec = converted(

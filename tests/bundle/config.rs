@@ -157,12 +157,19 @@ fn what_bundles_have_beside_it() {
         "80",
         "--label",
         "l=m",
+        "--label",
+        "run.oci.handler=x",
         "--stop-signal",
         "SIGINT",
     ];
     room.build(&image, "bundled", &["base", "users"], &options);
     let bundle = room.path("bundle");
-    ok(room.handroll("bundle").arg(&image).arg(&bundle).arg("--unpack"));
+    let made = ok(room.handroll("bundle").arg(&image).arg(&bundle).arg("--unpack"));
+    let told = String::from_utf8(made.stderr).unwrap();
+    assert!(
+        told.contains("the label `run.oci.handler` does not become an annotation"),
+        "{told}"
+    );
     let written: Value = serde_json::from_slice(&fs::read(bundle.join("config.json")).unwrap()).unwrap();
     let mut expected = ours(&image, &bundle.join("rootfs"), &Request::new(Manner::Containerd));
     let process = &mut expected["process"];
