@@ -1,15 +1,19 @@
-/** The machine: an image imported event by event, what images share, garbage, a container that runs. */
+/** The machine: an image imported event by event, the prompt, what images share, garbage, a container that runs. */
 import AxeBuilder from '@axe-core/playwright';
 import { expect, test, type Page } from '@playwright/test';
 import { LAYERS, ociArchive } from './archives';
 import { digests, fits, open, openArchive } from './page';
 
 const NAME = 'docker.io/library/handroll:latest';
+const SNAPSHOTS = '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots';
+
 const player = (page: Page) => page.getByRole('group', { name: 'Events' });
 const handle = (page: Page) => player(page).getByRole('slider');
 const held = (page: Page, what: string) => page.getByRole('region', { name: what, exact: true });
 const items = (page: Page, what: string) => held(page, what).locator('li[data-key]');
 const item = (page: Page, what: string, key: string) => held(page, what).locator(`li[data-key="${key}"]`);
+const prompt = (page: Page) => page.getByRole('textbox', { name: /^Command on the machine/ });
+const log = (page: Page) => page.getByRole('log', { name: 'What was run' });
 const noViolations = async (page: Page) => {
   const { violations } = await new AxeBuilder({ page }).analyze();
   expect(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)).toEqual([]);
@@ -21,6 +25,14 @@ async function imported(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Import handroll:latest' }).click();
   await expect(item(page, 'Images', NAME)).toBeVisible();
 }
+async function run(page: Page, line: string): Promise<void> {
+  const before = await log(page).getByRole('article').count();
+  await prompt(page).fill(line);
+  await prompt(page).press('Enter');
+  await expect(log(page).getByRole('article')).toHaveCount(before + 1);
+}
+const last = (page: Page) => log(page).getByRole('article').last();
+
 test('an image is imported, and every event can be gone through', async ({ page }) => {
   await open(page);
   const known = await digests(page);
@@ -76,6 +88,41 @@ test('events play, pause, and stop at the end', async ({ page }) => {
   await player(page).getByRole('button', { name: 'Play' }).click();
   await expect(handle(page)).toHaveAttribute('aria-valuetext', new RegExp(`^after ${end} of`));
   await expect(player(page).getByRole('button', { name: 'Play' })).toBeVisible();
+});
+
+test('the prompt has ctr and the disk; what a line does is an event', async ({ page }) => {
+  await open(page);
+  await page.keyboard.press('m');
+  // Nothing is there yet: the article's line brings it.
+  await page.getByRole('button', { name: 'ctr images import handroll.tar' }).click();
+  await expect(last(page)).toContainText(`unpacking ${NAME} (sha256:`);
+  await expect(items(page, 'Snapshots')).toHaveCount(2);
+  await page.getByRole('button', { name: 'ctr images ls' }).click();
+  await expect(last(page)).toContainText(/REF\s+TYPE\s+DIGEST\s+SIZE\s+PLATFORMS\s+LABELS/);
+  await expect(last(page)).toContainText(NAME);
+  await run(page, `cat ${SNAPSHOTS}/1/fs/hello.txt ${SNAPSHOTS}/2/fs/hello.txt`);
+  await expect(last(page)).toContainText('hello from base\nhello from delta');
+  await run(page, 'ctr images tag nothing:1 other:1');
+  await expect(last(page)).toContainText('exit 1');
+  await run(page, `ctr images tag ${NAME} example.org/again:1`);
+  await expect(item(page, 'Images', 'example.org/again:1')).toBeVisible();
+  await handle(page).fill('1');
+  await expect(items(page, 'Images')).toHaveCount(0);
+  await last(page)
+    .getByRole('button', { name: /^\d+ events?$/ })
+    .click();
+  await expect(page.locator('.happened')).toContainText(`ctr images tag ${NAME}`);
+  await player(page).getByRole('button', { name: 'A step on' }).click();
+  await expect(page.locator('.happened')).toContainText('image.created');
+  await expect(item(page, 'Images', 'example.org/again:1')).toHaveClass(/new/);
+  await prompt(page).press('ArrowUp');
+  await expect(prompt(page)).toHaveValue(`ctr images tag ${NAME} example.org/again:1`);
+  await prompt(page).fill('cat /var/lib/conta');
+  await prompt(page).press('Tab');
+  await expect(prompt(page)).toHaveValue('cat /var/lib/containerd/');
+  await run(page, `ctr run -d ${NAME} mine`);
+  await expect(item(page, 'Containers of the machine', 'mine')).toContainText('running');
+  await expect(page.getByRole('link', { name: /mine/ })).toBeVisible();
 });
 
 test('two images on one base: who stands on whose shoulders', async ({ page }) => {
@@ -174,6 +221,10 @@ test('whoever hears it, in both themes, and on a phone', async ({ page }) => {
   await page.reload();
   await page.getByRole('button', { name: 'Import handroll:latest' }).click();
   await expect(handle(page)).toBeVisible();
+  // The prompt is folded where there is no room for it.
+  await expect(prompt(page)).toHaveCount(0);
+  await page.getByRole('button', { name: /Prompt/ }).click();
+  await expect(prompt(page)).toBeVisible();
   await fits(page);
   await noViolations(page);
 });

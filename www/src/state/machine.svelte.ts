@@ -69,6 +69,13 @@ class MachineState {
     this.sharing = this.sums ? await session.client.query({ query: 'sharing' }).catch(() => null) : null;
   }
 
+  /** What was just done is to be seen, if it was more than a look. */
+  async seeNew(before: number): Promise<void> {
+    this.playing = false;
+    const { sums } = this;
+    if (sums && sums.events > before && sums.shown < sums.events) await session.showEvent(sums.events);
+  }
+
   garbage(): Promise<GarbageRow[]> {
     return session.client.query({ query: 'garbage' });
   }
@@ -79,9 +86,12 @@ class MachineState {
 
   /** A digest of the machine, or of a layer of the session, by its beginning. */
   digest(beginning: string): Digest | null {
-    const blobs = session.images.flatMap(({ layers }) =>
-      layers.flatMap(({ blob }) => (blob.state === 'known' ? [blob.diff_id, blob.chain_id] : [])),
-    );
+    const blobs = session.images.flatMap(({ layers, documents }) => [
+      ...layers.flatMap(({ blob }) =>
+        blob.state === 'known' ? [blob.digest, blob.diff_id, blob.chain_id] : [],
+      ),
+      ...Object.values(documents).map((document) => document?.digest),
+    ]);
     const known = [
       ...(this.now?.content ?? []).map(({ digest }) => digest),
       ...(this.now?.snapshots ?? []).map(({ key }) => key),
@@ -98,7 +108,9 @@ export async function importImage(
   platforms: 'all' | 'default',
   unpack: boolean,
 ): Promise<void> {
-  if (!(await attempt({ op: 'import_image', image, platforms, unpack }, 'Imported into containerd.'))) return;
+  const before = machine.sums?.events ?? 0;
+  if (!(await attempt({ op: 'import_image', image, platforms, unpack }))) return;
+  await machine.seeNew(before);
   selection.go({ view: 'machine', page: 'stage', holds: 'store', start: null });
 }
 

@@ -24,6 +24,7 @@ export const parts = {
   check: later(() => import('./check/CheckView.svelte')),
   compare: later(() => import('./compare/CompareView.svelte')),
   machine: later(() => import('./machine/MachineView.svelte')),
+  machineDock: later(() => import('./machine/MachineDock.svelte')),
   changes: later(() => import('./changes/ChangesView.svelte')),
   hex: later(() => import('./inspector/HexView.svelte')),
   modeBoxes: later(() => import('./inspector/ModeBoxes.svelte')),
