@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::content::Content;
 use crate::image::root::{Root, RootEntry};
+use crate::layer::Bytes;
 use crate::overlay::Stack;
 use crate::overlay::mount::{Call, Caller, Errno, Executed, Reply, System};
 use crate::runtime::Spec;
@@ -37,6 +38,8 @@ pub struct PromptState {
     pub shell: Shell,
     /// What was typed.
     pub lines: Vec<Arc<PromptLine>>,
+    /// The tasks that a `ctr` waits for.
+    waiting: Vec<NewTask>,
 }
 
 /// A line that was typed.
@@ -57,6 +60,7 @@ impl Default for PromptState {
         Self {
             shell,
             lines: Vec::new(),
+            waiting: Vec::new(),
         }
     }
 }
@@ -157,7 +161,9 @@ impl AtPrompt<'_> {
         }
         // What is looked into meanwhile: a clone of a disk in memory costs nothing.
         let before = self.machine.disk.clone();
-        let MachineState { store, disk, .. } = &mut *self.machine;
+        let MachineState {
+            store, disk, prompt, ..
+        } = &mut *self.machine;
         let mut host = Files {
             cwd,
             importables,
@@ -172,13 +178,22 @@ impl AtPrompt<'_> {
                 self.can_start && self.started.is_none(),
             );
             match started {
-                Ok(spec) => self.started = Some((task.id, spec)),
+                Ok(spec) => {
+                    self.started = Some((task.id.clone(), spec));
+                    prompt.waiting.extend((!task.is_detached).then_some(task));
+                }
                 Err(reason) => {
                     let ended = ctr::ended(&mut client, &mut host, &task, Err(reason));
                     ran.output.extend(ended.output);
                     ran.status = ended.status;
                 }
             }
+        }
+        if let Err(error) = end_waiting(&mut client, &mut prompt.waiting) {
+            ran.output.push((
+                ctr::Stream::Error,
+                Bytes::Owned(format!("ctr: {error}\n").into_bytes()),
+            ));
         }
         self.moments.append(&mut client.moments);
         self.machine.disk.forget();
@@ -210,6 +225,11 @@ impl AtPrompt<'_> {
 
 /// Notes that a task runs; what it runs.
 fn start(client: &mut Client<'_>, task: NewTask, can_start: bool) -> std::result::Result<Spec, String> {
+    if task.namespace != DEFAULT_NAMESPACE {
+        return Err(format!(
+            "containers are run in the namespace {DEFAULT_NAMESPACE} here"
+        ));
+    }
     let Some(spec) = task.spec.filter(|_| can_start) else {
         return Err("one container can be started by a line here, and only by `ctr run`".to_owned());
     };
@@ -219,6 +239,36 @@ fn start(client: &mut Client<'_>, task: NewTask, can_start: bool) -> std::result
     let pid = super::machine::process_id(number);
     client.start_task(&task.id, pid).map_err(said)?;
     Ok(spec)
+}
+
+/// Whoever waits for a task goes on when it has ended, as `ctr run` does: the task is deleted, and with `--rm` the
+/// container too.
+fn end_waiting(client: &mut Client<'_>, waiting: &mut Vec<NewTask>) -> crate::store::Result<()> {
+    let is_running = |client: &Client<'_>, task: &NewTask| {
+        let found = client
+            .container(&task.id)
+            .ok()
+            .and_then(|container| container.task);
+        found.is_some_and(|task| task.exit.is_none())
+    };
+    let (running, ended) = std::mem::take(waiting)
+        .into_iter()
+        .partition(|task| is_running(client, task));
+    *waiting = running;
+    for task in ended {
+        client.namespace.clone_from(&task.namespace);
+        // It may have been deleted by hand.
+        if client
+            .container(&task.id)
+            .is_ok_and(|container| container.task.is_some())
+        {
+            client.delete_task(&task.id)?;
+        }
+        if task.removes_container && client.container(&task.id).is_ok() {
+            client.remove_container(&task.id)?;
+        }
+    }
+    client.collect_if_dirty()
 }
 
 /// A path from the root, without `.` and `..`.
@@ -262,7 +312,7 @@ impl Host for Files<'_> {
         }
     }
 
-    fn write(&mut self, path: &str, _: &[crate::layer::Bytes]) -> std::result::Result<(), String> {
+    fn write(&mut self, path: &str, _: &[Bytes]) -> std::result::Result<(), String> {
         Err(format!("open {path}: read-only file system"))
     }
 
@@ -339,6 +389,7 @@ impl Applier<'_> {
             let on = state.on_machine.as_ref();
             on.is_none_or(|on| has.contains(&on.id))
         });
+        let started = started.filter(|(id, _)| has.contains(id));
         match (started, container, layer) {
             (Some((id, spec)), Some(container), Some(layer)) => {
                 self.check_free(Some(container), Some(layer))?;

@@ -337,6 +337,22 @@ fn a_container_is_run_at_the_prompt() {
         after["snapshots"].as_array().unwrap().len(),
         before["snapshots"].as_array().unwrap().len()
     );
+    typed(
+        &mut workbench,
+        "ctr run --rm docker.io/library/a:latest gone; ctr tasks kill gone",
+    );
+    assert_eq!(
+        typed(&mut workbench, "ctr containers ls -q; ctr tasks ls -q").0,
+        ""
+    );
+    let (text, _) = typed(
+        &mut workbench,
+        "ctr -n b images import a.tar; ctr -n b run docker.io/library/a:latest x",
+    );
+    assert!(
+        text.ends_with("ctr: containers are run in the namespace default here\n"),
+        "{text}"
+    );
     let (_, status) = typed(
         &mut workbench,
         "ctr run docker.io/library/a:latest other; ctr run docker.io/library/a:latest more",
