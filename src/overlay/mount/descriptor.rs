@@ -112,6 +112,9 @@ impl Op<'_> {
                 for name in path.split(|&byte| byte == b'/').skip(1) {
                     let name = FileName::from(name);
                     let found = self.lookup(&chain, &name, false)?;
+                    if !found.exists() {
+                        return self.fail(Rule::ErrnoMissing, path);
+                    }
                     chain.push(found);
                 }
                 self.copy_up(&mut chain);
