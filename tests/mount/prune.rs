@@ -65,6 +65,8 @@ fn layers_stay_as_long_as_a_command_or_other_mounts_need_them() {
     let mut run = stage.mount(&image);
     run.args(["--", "sh", "-c", script, "sh"]).arg(&stage.target);
     let (mut child, _) = until_ready(&mut run);
+    // Waiting would close it, and end the command.
+    let input = child.stdin.take();
     child.kill().unwrap();
     child.wait().unwrap();
     let printed = prune(&stage);
@@ -73,7 +75,7 @@ fn layers_stay_as_long_as_a_command_or_other_mounts_need_them() {
         "{printed}"
     );
     assert_eq!(stage.names("layers").len(), 1);
-    drop(child);
+    drop(input);
     // A mount that lasts, in mounts that this thread does not see.
     let script = r#""$@" >&2 && echo ready && read end"#;
     let mount = stage.mount(&image);
