@@ -59,7 +59,7 @@ impl Client<'_> {
     }
 
     /// Makes the lease of [`Self::with_lease`], which holds from now on.
-    pub(super) fn begin_lease(&mut self) -> Result<String> {
+    pub fn begin_lease(&mut self) -> Result<String> {
         let end = crate::image::created::from_seconds(self.now.seconds.saturating_add(24 * 60 * 60));
         let expire = end.map(|end| ("containerd.io/gc.expire".to_owned(), end));
         let id = self.create_lease(None, expire.into_iter().collect())?;
@@ -68,7 +68,7 @@ impl Client<'_> {
     }
 
     /// Ends it.
-    pub(super) fn end_lease(&mut self, id: &str) -> Result<()> {
+    pub fn end_lease(&mut self, id: &str) -> Result<()> {
         self.lease = None;
         self.remove_lease(id)
     }

@@ -181,6 +181,8 @@ pub(super) fn directories(on: &OnMachine) -> Directories {
 struct Work<'a> {
     machine: &'a mut MachineState,
     now: Time,
+    /// The lease that holds.
+    lease: Option<String>,
     /// What has happened.
     moments: Vec<Moment>,
 }
@@ -189,7 +191,9 @@ impl Work<'_> {
     fn client<T>(&mut self, work: impl FnOnce(&mut Client<'_>) -> Result<T>) -> Result<T> {
         let MachineState { store, disk, .. } = self.machine;
         let mut client = Client::new(store, disk, DEFAULT_NAMESPACE, self.now);
+        client.lease.clone_from(&self.lease);
         let done = work(&mut client);
+        self.lease = client.lease;
         self.moments.append(&mut client.moments);
         done
     }
@@ -214,6 +218,7 @@ impl Applier<'_> {
         let mut at_work = Work {
             machine,
             now,
+            lease: None,
             moments: Vec::new(),
         };
         let done = work(&mut at_work);
@@ -421,16 +426,34 @@ pub(super) struct Started {
     steps: Vec<Step>,
 }
 
-/// What `ctr run` does.
+/// What `ctr run` does: the container is made under a lease, then its task is started.
 fn run(work: &mut Work<'_>, name: &str, id: &str, args: &[String]) -> Result<Started> {
-    let (chain, config, on) = work.client(|client| {
+    let target = work.client(|client| {
         let target = client.image(name)?.target;
-        let chain = chain_of(client, &target)?;
+        // What would fail with nothing but a lease to show for it is refused.
+        match client.snapshot(id) {
+            Ok(_) => Err(StoreError::SnapshotTaken { key: id.to_owned() }.into()),
+            Err(_) => Ok(target),
+        }
+    })?;
+    let lease = work.client(|client| Ok(client.begin_lease()?))?;
+    let made = make(work, name, id, args, &target);
+    work.client(|client| Ok(client.end_lease(&lease)?))?;
+    let made = made?;
+    let pid = process_id(made.on.number);
+    work.client(|client| Ok(client.start_task(id, pid)?))?;
+    Ok(made)
+}
+
+/// Makes a container with its snapshot.
+fn make(work: &mut Work<'_>, name: &str, id: &str, args: &[String], target: &Descriptor) -> Result<Started> {
+    let (chain, config, on) = work.client(|client| {
+        let chain = chain_of(client, target)?;
         let top = chain.last().cloned().unwrap_or_default();
         if !top.is_empty() && client.snapshot(&top).is_err() {
-            client.unpack(&target, &Platforms::default())?;
+            client.unpack(target, &Platforms::default())?;
         }
-        let (_, document) = client.config(&target, &Platforms::default())?;
+        let (_, document) = client.config(target, &Platforms::default())?;
         client.prepare(id, &top, Labels::new())?;
         let on = OnMachine {
             id: id.to_owned(),
@@ -440,7 +463,7 @@ fn run(work: &mut Work<'_>, name: &str, id: &str, args: &[String]) -> Result<Sta
         Ok((chain, ImageConfig::read(&document)?, on))
     })?;
     let trees = trees_of(&work.machine.disk, &on.parents);
-    let steps = start(work, &config, name, &on, args, &trees)?;
+    let steps = create(work, &config, name, &on, args, &trees)?;
     Ok(Started {
         on,
         chain,
@@ -464,8 +487,8 @@ fn chain_of(client: &Client<'_>, target: &Descriptor) -> Result<Vec<String>> {
     Ok(chain)
 }
 
-/// Makes the container and starts its task: the steps that runc takes.
-fn start(
+/// Makes the container: the steps that runc will take.
+fn create(
     work: &mut Work<'_>,
     config: &ImageConfig,
     name: &str,
@@ -489,11 +512,9 @@ fn start(
         "io.containerd.image.config.stop-signal".to_owned(),
         signal.to_owned(),
     );
-    let pid = process_id(on.number);
     work.client(|client| {
         let spec = Content::inline(spec.document());
-        client.create_container(&on.id, name, &on.id, Labels::from([label]), spec)?;
-        Ok(client.start_task(&on.id, pid)?)
+        Ok(client.create_container(&on.id, name, &on.id, Labels::from([label]), spec)?)
     })?;
     Ok(steps)
 }
