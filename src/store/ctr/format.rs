@@ -118,7 +118,7 @@ pub(super) fn json(text: &str) -> String {
 /// escaped.
 pub(super) fn indented(compact: &str) -> String {
     let mut out = String::new();
-    let mut level = 0;
+    let mut level = 0_usize;
     let mut letters = compact.chars().peekable();
     let mut is_string = false;
     let line = |out: &mut String, level| {
@@ -148,7 +148,7 @@ pub(super) fn indented(compact: &str) -> String {
                 }
             }
             '}' | ']' => {
-                level -= 1;
+                level = level.saturating_sub(1);
                 line(&mut out, level);
                 out.push(letter);
             }
