@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::archives;
-use super::rig::{handroll, ok, text};
+use super::rig::containerd::Containerd;
+use super::rig::{self, handroll, ok, text, tree};
 
 const CONTENT: &str = "io.containerd.content.v1.content";
 const SNAPSHOTS: &str = "io.containerd.snapshotter.v1.overlayfs/snapshots";
@@ -314,4 +316,59 @@ fn layers_do_not_reach_outside() {
         let planted = space.path().join("planted").exists() || Path::new("/planted").exists();
         assert!(!planted, "{entries:?}");
     }
+}
+
+/// Everything that a layer can hold, whiteouts and opaque directories among it: every snapshot's directory is
+/// containerd's, path by path with all attributes and marks.
+#[test]
+fn directories_are_as_containerd_makes_them() {
+    let space = TempDir::new().expect("a directory for tests");
+    rig::everything(space.path());
+    let mut build = handroll();
+    build.args([
+        "build",
+        "--layer",
+        "base",
+        "--layer",
+        "delta",
+        "--whiteout",
+        "/gone",
+    ]);
+    build.args([
+        "--whiteout",
+        "/sticky/su",
+        "--opaque",
+        "/replaced",
+        "--name",
+        "all",
+        "--cmd",
+        "/x",
+    ]);
+    build.args(["--owner", "keep", "--mtime", "1735689600", "-o", "all.tar"]);
+    ok(build.current_dir(space.path()));
+    let archive = space.path().join("all.tar");
+    let containerd = Containerd::start();
+    containerd.import(&archive);
+    let root = space.path().join("store");
+    ok(ctr(&root, &["images", "import"]).arg(&archive));
+    for number in ["1", "2"] {
+        let [expected, found] = [containerd.root(), root.clone()].map(|root| {
+            let directory = root.join(SNAPSHOTS).join(number);
+            let mode = |name: &str| {
+                let metadata = fs::metadata(directory.join(name)).expect("it is there");
+                (name.to_owned(), format!("{:o}", metadata.permissions().mode()))
+            };
+            let mut described = tree::describe(&directory.join("fs"));
+            described.extend([mode("fs"), mode("work"), mode("")]);
+            described
+        });
+        assert!(expected.len() > 5);
+        assert_eq!(found, expected, "directory {number}");
+    }
+    let marked = tree::describe(&root.join(SNAPSHOTS).join("2/fs"));
+    assert!(
+        marked["gone"].contains("0:0") || marked["gone"].contains("char"),
+        "{}",
+        marked["gone"]
+    );
 }
