@@ -25,5 +25,8 @@ it('finds digests, paths and options', () => {
     { code: 'blobs/sha256/0123456789ab…' },
     { text: ' are' },
   ]);
+  expect(pieces('docker.io/library/a:1 names it.', find)).toEqual([
+    { text: 'docker.io/library/a:1 names it.' },
+  ]);
   expect(pieces('Nothing of that.', find)).toEqual([{ text: 'Nothing of that.' }]);
 });

@@ -3,7 +3,8 @@ export type Piece = { text: string } | { digest: string; text: string } | { code
 
 const DIGEST = /sha256:[0-9a-f]{12,64}…?/;
 /** A path of the machine's disk, a mount's options, or a label with its value. */
-const CODE = /(?:(?<!\w)[a-z]*\/|[a-z]+=)[\w./:=,@+-]*[\w/]…?|\b(?:containerd\.io\/[\w.-]+[\w])(?:=\S+\w)?/;
+const CODE =
+  /(?:(?<![\w./])[a-z]*\/|[a-z]+=)[\w./:=,@+-]*[\w/]…?|\b(?:containerd\.io\/[\w.-]+[\w])(?:=\S+\w)?/;
 
 /** `find` gives the whole of a digest that begins like this, if there is one. */
 export function pieces(sentence: string, find: (beginning: string) => string | null): Piece[] {
