@@ -26,7 +26,7 @@ pub struct MemoryDisk {
 }
 
 /// Where containerd keeps everything.
-const ROOT: &str = "/var/lib/containerd";
+pub const CONTAINERD: &str = "/var/lib/containerd";
 
 impl MemoryDisk {
     /// An empty disk, which unpacks layers to such scratches.
@@ -186,7 +186,7 @@ impl Disk for MemoryDisk {
     }
 
     fn root(&self) -> &str {
-        ROOT
+        CONTAINERD
     }
 }
 

@@ -41,7 +41,7 @@ pub use gc::{Reason, Resource, Verdict};
 pub use image::Image;
 pub use import::{ArchiveFile, Import, files_of};
 pub use lease::Lease;
-pub use memory::MemoryDisk;
+pub use memory::{CONTAINERD, MemoryDisk};
 pub use sharing::{ImageShare, LayerShare, Near, Sharing, sharing};
 pub use snapshot::{Mount, Snapshot, SnapshotKind, Usage, snapshots_of};
 pub use table::{Keys, Table};

@@ -1,11 +1,14 @@
 //! The machine's prompt: lines of the shell on its file system, with `ctr`.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::content::Content;
+use crate::digest::Digest;
 use crate::image::root::{Root, RootEntry};
 use crate::layer::Bytes;
 use crate::overlay::Stack;
@@ -14,7 +17,9 @@ use crate::runtime::Spec;
 use crate::shell::{MountInfo, Ran, Shell};
 use crate::store::ctr::{self, Host, NewTask};
 use crate::store::host::{HOME, HostFiles};
-use crate::store::{Client, DEFAULT_NAMESPACE, MemoryDisk, Moment};
+use crate::store::{
+    Applied, ApplyError, CONTAINERD, Client, DEFAULT_NAMESPACE, Disk, DiskError, MemoryDisk, Moment, Usage,
+};
 use crate::text::{escape, unescape};
 use crate::tree::{Time, Tree};
 
@@ -159,17 +164,16 @@ impl AtPrompt<'_> {
         for importable in importables.values() {
             self.machine.take_in(importable);
         }
-        // What is looked into meanwhile: a clone of a disk in memory costs nothing.
-        let before = self.machine.disk.clone();
-        let MachineState {
-            store, disk, prompt, ..
-        } = &mut *self.machine;
+        // What a line unpacks is looked into by the same line.
+        let shared = Rc::new(RefCell::new(self.machine.disk.clone()));
+        let mut disk = Shared(shared.clone());
+        let MachineState { store, prompt, .. } = &mut *self.machine;
         let mut host = Files {
             cwd,
             importables,
-            disk: &before,
+            disk: shared.clone(),
         };
-        let mut client = Client::new(store, disk, DEFAULT_NAMESPACE, self.now);
+        let mut client = Client::new(store, &mut disk, DEFAULT_NAMESPACE, self.now);
         let mut ran = ctr::run(&mut client, &mut host, line);
         if let Some(task) = ran.task.take() {
             let started = start(
@@ -196,6 +200,7 @@ impl AtPrompt<'_> {
             ));
         }
         self.moments.append(&mut client.moments);
+        self.machine.disk = shared.borrow().clone();
         self.machine.disk.forget();
         let output = ran.output.into_iter().map(|(stream, bytes)| {
             let is_error = stream == ctr::Stream::Error;
@@ -292,7 +297,52 @@ fn absolute(cwd: &str, path: &str) -> String {
 struct Files<'a> {
     cwd: &'a str,
     importables: BTreeMap<String, Importable>,
-    disk: &'a MemoryDisk,
+    disk: Rc<RefCell<MemoryDisk>>,
+}
+
+type OnDisk<T> = std::result::Result<T, DiskError>;
+
+/// The disk, which `ctr` looks into while it works on it.
+struct Shared(Rc<RefCell<MemoryDisk>>);
+
+impl Disk for Shared {
+    fn add_blob(&mut self, content: &Content) -> OnDisk<Digest> {
+        self.0.borrow_mut().add_blob(content)
+    }
+
+    fn blob(&self, digest: Digest) -> OnDisk<Content> {
+        self.0.borrow().blob(digest)
+    }
+
+    fn remove_blob(&mut self, digest: Digest) -> OnDisk<()> {
+        self.0.borrow_mut().remove_blob(digest)
+    }
+
+    fn make(&mut self, number: u64, parent: Option<u64>, has_work: bool, now: Time) -> OnDisk<()> {
+        self.0.borrow_mut().make(number, parent, has_work, now)
+    }
+
+    fn apply(
+        &mut self,
+        number: u64,
+        parents: &[u64],
+        layer: &Content,
+        now: Time,
+    ) -> std::result::Result<Applied, ApplyError> {
+        self.0.borrow_mut().apply(number, parents, layer, now)
+    }
+
+    fn usage(&self, number: u64) -> OnDisk<Usage> {
+        self.0.borrow().usage(number)
+    }
+
+    fn remove(&mut self, number: u64) -> OnDisk<()> {
+        self.0.borrow_mut().remove(number)
+    }
+
+    fn root(&self) -> &str {
+        CONTAINERD
+    }
 }
 
 impl Host for Files<'_> {
@@ -305,9 +355,9 @@ impl Host for Files<'_> {
         let is_blob = whole.contains("/io.containerd.content.v1.content/blobs/");
         let blob = blob
             .filter(|_| is_blob)
-            .and_then(|digest| self.disk.content(&digest));
+            .and_then(|digest| self.disk.borrow().content(&digest).cloned());
         match blob {
-            Some(content) => Ok(ctr::Archive::Tar(content.clone())),
+            Some(content) => Ok(ctr::Archive::Tar(content)),
             None => Err(format!("open {path}: no such file or directory")),
         }
     }
@@ -318,7 +368,8 @@ impl Host for Files<'_> {
 
     fn view(&mut self, number: u64, parents: &[u64]) -> std::result::Result<Box<dyn Root + '_>, String> {
         let numbers = parents.iter().rev().chain([&number]);
-        let trees = numbers.filter_map(|&number| self.disk.tree(number)).collect();
+        let disk = self.disk.borrow();
+        let trees = numbers.filter_map(|&number| disk.tree(number)).collect();
         Ok(Box::new(Trees(trees)))
     }
 

@@ -258,6 +258,22 @@ fn typed(workbench: &mut Workbench, line: &str) -> (String, u64) {
     (text.collect(), last["status"].as_u64().unwrap())
 }
 
+#[test]
+fn an_image_that_is_not_unpacked_is_unpacked_and_looked_into_by_run() {
+    let mut workbench = session();
+    for action in [
+        r#"{"op":"make","layer":1,"path":"/etc/passwd","entry":{"kind":"file","content":{"text":"anna:x:7:8::/:/bin/sh\n"}},"parents":true}"#,
+        r#"{"op":"set_config","image":1,"set":{"field":"user","value":"anna"}}"#,
+        r#"{"op":"import_image","image":1,"unpack":false}"#,
+    ] {
+        apply(&mut workbench, action).unwrap();
+    }
+    let ran = typed(&mut workbench, "ctr run -d docker.io/library/a:latest demo");
+    assert_eq!(ran, (String::new(), 0));
+    let steps = ask(&mut workbench, r#"{"query":"runtime_steps","id":"demo"}"#).to_string();
+    assert!(steps.contains("setuid(7)"), "{steps}");
+}
+
 /// The article's section 7, line by line.
 #[test]
 fn the_article_is_typed_at_the_machines_prompt() {
