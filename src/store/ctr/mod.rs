@@ -20,6 +20,8 @@ mod run;
 mod snapshots;
 mod table;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use super::{
     ArchiveFile, Client, DEFAULT_NAMESPACE, Descriptor, Labels, Platforms, SNAPSHOTTER, StoreError,
