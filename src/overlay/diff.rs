@@ -38,6 +38,8 @@ pub struct Differences<'s, 'a> {
     /// The first view and the second.
     views: [&'s Stack<'a>; 2],
     limit: u64,
+    /// How many pairs of contents may still be read.
+    reads: u64,
     /// How many layers from the bottom are the same values in both.
     shared: usize,
     links: Links,
@@ -58,10 +60,21 @@ impl<'a> Stack<'a> {
     /// what is beyond differs perhaps ([`Change::ContentUnread`]). Directories without an entry of their own have no
     /// attributes to compare.
     pub fn differences<'s>(&'s self, after: &'s Stack<'a>, limit: u64) -> Differences<'s, 'a> {
+        self.differences_within(after, limit, u64::MAX)
+    }
+
+    /// As [`Self::differences`], but no more than so many pairs of contents are read; the others differ perhaps.
+    pub fn differences_within<'s>(
+        &'s self,
+        after: &'s Stack<'a>,
+        limit: u64,
+        reads: u64,
+    ) -> Differences<'s, 'a> {
         let pairs = self.trees().iter().zip(after.trees());
         let mut differences = Differences {
             views: [self, after],
             limit,
+            reads,
             shared: pairs.take_while(|(a, b)| a.is_same(b)).count(),
             links: Links::default(),
             root_is_due: true,
@@ -154,6 +167,21 @@ impl Differences<'_, '_> {
         }
     }
 
+    /// Up to how many bytes two contents are compared. Those that are told apart without being read cost nothing.
+    fn limit_of(&mut self, a: &Inode, b: &Inode) -> u64 {
+        if let (Node::File(a), Node::File(b)) = (&a.node, &b.node)
+            && a.len() == b.len()
+            && !a.is_same(b)
+            && !a.is_empty()
+        {
+            match self.reads.checked_sub(1) {
+                Some(left) => self.reads = left,
+                None => return 0,
+            }
+        }
+        self.limit
+    }
+
     /// In what two inodes differ, without their names.
     fn compare(&mut self, old: Place, new: Place) -> Vec<Change> {
         if old == new && old.0 < self.shared {
@@ -161,9 +189,13 @@ impl Differences<'_, '_> {
         }
         let (a, b) = (self.views[0].inode(old), self.views[1].inode(new));
         if is_linkable(a) || is_linkable(b) {
-            let limit = self.limit;
-            let compared = self.links.compared.entry([old, new]);
-            return compared.or_insert_with(|| changes_between(a, b, limit)).clone();
+            if let Some(known) = self.links.compared.get(&[old, new]) {
+                return known.clone();
+            }
+            let limit = self.limit_of(a, b);
+            let changes = changes_between(a, b, limit);
+            self.links.compared.insert([old, new], changes.clone());
+            return changes;
         }
         let is_directory = |inode: &Inode| inode.node.kind() == Kind::Directory;
         match is_directory(a) && is_directory(b) {
@@ -176,7 +208,10 @@ impl Differences<'_, '_> {
                 }
                 changes
             }
-            _ => changes_between(a, b, self.limit),
+            _ => {
+                let limit = self.limit_of(a, b);
+                changes_between(a, b, limit)
+            }
         }
     }
 

@@ -388,3 +388,26 @@ fn implied_directories_have_no_attributes() {
         .collect();
     assert_eq!(back, [&b"/"[..], b"/d", b"/d/x"]);
 }
+
+/// Reading is dear where files lie in a browser: beyond so many pairs nothing is read, and nothing is left out.
+#[test]
+fn so_many_contents_are_read_and_no_more() {
+    let (before, after) = (of_words("a:1 b:2 c:3 d:4 e:x"), of_words("a:1 b:9 c:9 d:4 e:xx"));
+    let [a, b] = [&before, &after].map(|tree| Stack::new(vec![tree]));
+    let told = |reads: u64| -> Vec<_> {
+        let found = a.differences_within(&b, u64::MAX, reads);
+        found
+            .map(|difference| (escape(&difference.path), difference.changes))
+            .collect()
+    };
+    let (content, unread) = (vec![Change::Content], vec![Change::ContentUnread]);
+    let path = |path: &str, changes: &Vec<Change>| (path.to_owned(), changes.clone());
+    assert_eq!(
+        told(u64::MAX),
+        [path("/b", &content), path("/c", &content), path("/e", &content)]
+    );
+    assert_eq!(
+        told(1),
+        [path("/b", &content), path("/c", &unread), path("/e", &content)]
+    );
+}

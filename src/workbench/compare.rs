@@ -20,6 +20,8 @@ use super::state::{ImageState, LayerState, State};
 const LIMIT: usize = 100_000;
 /// Contents of one size are compared up to so many bytes for the list. For a layer all of them are.
 const COMPARE_LIMIT: u64 = 4 << 20;
+/// And of so many pairs: in a browser each takes a third of a millisecond.
+const COMPARED: u64 = 2_000;
 /// The most rows of one answer.
 const WINDOW_LIMIT: usize = 2000;
 
@@ -66,6 +68,7 @@ pub struct Comparison {
     pub added: usize,
     pub removed: usize,
     pub changed: usize,
+    pub unread: usize,
     pub from: usize,
     pub rows: Vec<ComparedPath>,
 }
@@ -163,7 +166,7 @@ impl Compared {
     fn new(state: &State, of: (u64, Point, Point)) -> Result<Self> {
         let sides = [Side::of(state, of.1)?, Side::of(state, of.2)?];
         let (a, b) = (sides[0].stack(), sides[1].stack());
-        let mut differences = a.differences(&b, COMPARE_LIMIT);
+        let mut differences = a.differences_within(&b, COMPARE_LIMIT, COMPARED);
         let found: Vec<_> = differences.by_ref().take(LIMIT).collect();
         let more = differences.next().is_some();
         drop(differences);
@@ -193,7 +196,9 @@ impl Compared {
         };
         let removed = self.found.iter().filter(|path| path.after.is_none()).count();
         let added = self.found.iter().filter(|path| path.before.is_none()).count();
+        let unread = |path: &&Difference| path.changes.contains(&Change::ContentUnread);
         Comparison {
+            unread: self.found.iter().filter(unread).count(),
             total,
             more: self.more,
             added,

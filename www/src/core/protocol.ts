@@ -561,6 +561,8 @@ export interface Comparison {
   added: number;
   removed: number;
   changed: number;
+  /** Of how many the contents have one size and were not compared: they are large, or there are too many (2,000). */
+  unread: number;
   from: number;
   rows: ComparedPath[];
 }

@@ -105,6 +105,16 @@ export class Differences {
     }
   }
 
+  /** The row at an index that may be out of sight. */
+  async one(before: Point, after: Point, index: number): Promise<ComparedPath | undefined> {
+    const known = this.at(index);
+    if (known) return known;
+    const answer = await session.client
+      .query({ query: 'compare', before, after, from: index, to: index + 1 })
+      .catch(() => null);
+    return answer?.rows[0];
+  }
+
   at(index: number): ComparedPath | undefined {
     return this.answer?.rows[index - this.answer.from];
   }
