@@ -73,12 +73,16 @@ pub fn run(arguments: &CtrArgs) -> Result<Verdict, Failure> {
     print(&ran)?;
     if let Some((task, running)) = running {
         // Others can work on the store meanwhile.
-        let outcome = running.and_then(StoreTask::run);
+        let (outcome, lock) = match running.map(StoreTask::run) {
+            Ok((outcome, lock)) => (outcome, Some(lock)),
+            Err(reason) => (Err(reason), None),
+        };
         let (mut store, mut disk) = open(&root)?;
         ran = with_client(&mut store, &mut disk, |client, host| {
             ctr::ended(client, host, &task, outcome)
         });
         disk.save(&store).map_err(Failure::work)?;
+        drop(lock);
         print(&ran)?;
     }
     Ok(Verdict::Code(ran.status))

@@ -33,6 +33,12 @@ pub struct StoreTask {
     bundle: Bundle,
     runtime: Runtime,
     rootfs: Rootfs,
+    lock: File,
+}
+
+/// That a container's end is still to be noted: as long as the value lives, no other process takes it for one whose
+/// end nobody saw.
+pub struct TaskLock {
     _lock: File,
 }
 
@@ -86,7 +92,7 @@ impl StorePlace {
             bundle: Bundle::at(&directory),
             runtime: self.runtime(namespace, id)?,
             rootfs,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -163,8 +169,12 @@ fn open_lock(directory: &std::path::Path) -> io::Result<File> {
 }
 
 impl StoreTask {
-    /// Runs the container and waits for its end; its exit code.
-    pub fn run(self) -> Result<u32, String> {
+    /// Runs the container and waits for its end; its exit code, and what to hold until that is noted.
+    pub fn run(self) -> (Result<u32, String>, TaskLock) {
+        (self.run_to_end(), TaskLock { _lock: self.lock })
+    }
+
+    fn run_to_end(&self) -> Result<u32, String> {
         unshare_mounts().map_err(|errno| format!("mounts of its own: {}", io::Error::from(errno)))?;
         let target = self.bundle.rootfs();
         let mounted = self.rootfs.mount(&target)?;

@@ -1,13 +1,16 @@
 //! The store's directory: what killed processes leave, several at once, what is no store, and layers that mean harm.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::archives;
@@ -257,6 +260,52 @@ fn a_container_that_nobody_waits_for_is_ended() {
     ok(&mut line(&["containers", "rm", "c"]));
     assert_eq!(text(&mut line(&["containers", "ls", "-q"])), "");
     check_consistent_in(&root, &namespace);
+}
+
+/// A container ends while somebody else works on the store: until its end is noted, nobody takes it for one that was
+/// lost.
+#[test]
+fn a_container_is_waited_for_until_its_end_is_noted() {
+    let (archives, _) = archives::make();
+    let space = TempDir::new().expect("a directory for tests");
+    let root = space.path().join("store");
+    let namespace = format!("noted{}", std::process::id());
+    let line = |line: &[&str]| ctr(&root, &[&["-n", &namespace], line].concat());
+    ok(line(&["images", "import", "hybrid.tar"]).current_dir(archives.path()));
+    let image = "docker.io/library/handroll:latest";
+    let script = "echo begun; read end; exit 3";
+    let mut run = line(&["run", image, "c", "/bin/sh", "-c", script]);
+    let run = run
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = run.spawn().expect("handroll is built");
+    let first = |stream: &mut dyn Read| {
+        BufReader::new(stream)
+            .lines()
+            .next()
+            .expect("a line")
+            .expect("UTF-8")
+    };
+    assert_eq!(first(child.stdout.as_mut().expect("a pipe")), "begun");
+    let store = File::open(root.join("io.containerd.metadata.v1.handroll/lock")).expect("it is there");
+    flock(&store, FlockOperation::LockExclusive).expect("nobody works on it");
+    drop(child.stdin.take());
+    let waits = first(child.stderr.as_mut().expect("a pipe"));
+    assert_eq!(
+        waits,
+        "handroll: waiting for another handroll that works on this store"
+    );
+    let task = root
+        .join("io.containerd.runtime.v2.task")
+        .join(&namespace)
+        .join("c/lock");
+    let task = File::open(task).expect("it is there");
+    let lock = FlockOperation::NonBlockingLockExclusive;
+    assert_eq!(flock(&task, lock), Err(Errno::WOULDBLOCK));
+    drop(store);
+    assert_eq!(child.wait().expect("it is ours").code(), Some(3));
+    assert_eq!(text(&mut line(&["tasks", "ls", "-q"])), "");
 }
 
 fn check_consistent_in(root: &Path, namespace: &str) {
