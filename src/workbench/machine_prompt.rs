@@ -461,11 +461,12 @@ fn archives(at_hand: &BTreeMap<String, AtHand>) -> BTreeMap<String, Content> {
 }
 
 impl Workbench {
-    /// Hashes the images whose archives a line names: they are read by what it runs.
+    /// Hashes the images whose archives a line names, or may name where it is not plain: they are read by what it
+    /// runs, and what that does must not depend on what has been hashed by then.
     pub(super) fn hash_named(&mut self, line: &str) -> Result<()> {
         whole()?;
         for (name, archive) in self.archives_at_hand() {
-            if line.contains(&name) || line.contains(['*', '?', '[']) {
+            if line.contains(&name) || line.contains(['*', '?', '[', '\\', '\'', '"']) {
                 self.hash_image(archive.image)?;
             }
         }

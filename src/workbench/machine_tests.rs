@@ -276,6 +276,19 @@ fn an_image_that_is_not_unpacked_is_unpacked_and_looked_into_by_run() {
 
 /// The article's section 7, line by line.
 #[test]
+fn an_archive_that_is_not_hashed_is_imported_by_a_name_in_quotes() {
+    for line in [
+        r#"ctr images import a".t"ar"#,
+        "ctr images import a'.'tar",
+        r"ctr images import \\a.tar",
+        r"ctr images import a\\.tar",
+    ] {
+        let (output, status) = typed(&mut session(), line);
+        assert_eq!(status, 0, "{line}: {output}");
+    }
+}
+
+#[test]
 fn the_article_is_typed_at_the_machines_prompt() {
     let mut workbench = session();
     assert_eq!(
