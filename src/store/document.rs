@@ -222,8 +222,13 @@ impl Budget {
         let here = client.store.namespace(&client.namespace);
         let blob = here.and_then(|here| here.content.get(&descriptor.digest));
         let size = blob.filter(|_| is_document).map_or(0, |blob| blob.size);
+        self.spend(1, size)
+    }
+
+    /// So many descriptors are followed, and documents of so many bytes read.
+    pub(super) fn spend(&mut self, descriptors: u64, size: u64) -> Result<()> {
         let spent = |what, limit| StoreError::TooMuch { what, limit };
-        let left = self.descriptors.checked_sub(1);
+        let left = self.descriptors.checked_sub(descriptors);
         self.descriptors = left.ok_or_else(|| spent("descriptors", DESCRIPTORS))?;
         let left = self.bytes.checked_sub(size);
         self.bytes = left.ok_or_else(|| spent("bytes of documents", BYTES))?;

@@ -227,6 +227,18 @@ fn has_expired(lease: &Lease, now: Time) -> bool {
 }
 
 impl Namespace {
+    /// How many things a blob leads to, itself among them.
+    pub(super) fn reach_of(&self, digest: &str) -> usize {
+        let mut mark = Mark {
+            here: self,
+            reached: Reached::new(),
+            pending: Vec::new(),
+        };
+        mark.reach(Resource::Blob, digest, false, Reason::Unreached);
+        mark.follow();
+        mark.reached.len()
+    }
+
     /// All that an image leads to: blobs and snapshots, by kind and key.
     pub fn reached_from(&self, image: &str) -> Vec<(Resource, String)> {
         let mut mark = Mark {

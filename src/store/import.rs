@@ -84,6 +84,7 @@ impl Client<'_> {
         self.with_lease(|client| {
             let index = client.import_index(files)?;
             let images = client.follow_index(&index, how)?;
+            client.check_reach(&images)?;
             for (name, target) in &images {
                 client.set_image(name, target.clone())?;
             }
@@ -297,6 +298,18 @@ impl Client<'_> {
             true => Err(StoreError::Filtered),
             false => Ok(images),
         }
+    }
+
+    /// Names cost nothing, what they lead to is told of each: that of all of them together is limited too. An index
+    /// can name a manifest that it follows once as often as it likes, for platforms that are not wanted.
+    fn check_reach(&self, images: &[(String, Descriptor)]) -> Result<()> {
+        let here = self.here();
+        let mut budget = Budget::new();
+        for (_, target) in images {
+            budget.take(target, self)?;
+            budget.spend(here.reach_of(&target.digest) as u64 - 1, 0)?;
+        }
+        Ok(())
     }
 
     /// The names that an entry of the index has.

@@ -1,6 +1,6 @@
 //! What images share: blobs by digest, snapshots by ChainID, with what that saves; and what they nearly share, and why not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -127,15 +127,18 @@ pub fn sharing(store: &Store, disk: &MemoryDisk, namespace: &str, now: Time) -> 
         layers: layers(&client, &here, &reached),
         ..Sharing::default()
     };
+    let mut users: BTreeMap<&(Resource, String), u64> = BTreeMap::new();
+    for place in reached.iter().flat_map(|(_, own)| own) {
+        *users.entry(place).or_default() += 1;
+    }
     for (name, own) in &reached {
         let mut share = ImageShare {
             name: name.clone(),
             ..ImageShare::default()
         };
         for place in own {
-            let others = reached.iter().filter(|(_, other)| other.contains(place)).count();
             let (wire, disk) = sizes(&here, place);
-            let (unique, shared) = match others {
+            let (unique, shared) = match users[place] {
                 1 => ((wire, disk), (0, 0)),
                 _ => ((0, 0), (wire, disk)),
             };
@@ -146,9 +149,7 @@ pub fn sharing(store: &Store, disk: &MemoryDisk, namespace: &str, now: Time) -> 
         }
         found.images.push(share);
     }
-    let all: BTreeSet<&(Resource, String)> = reached.iter().flat_map(|(_, own)| own).collect();
-    for place in all {
-        let users = reached.iter().filter(|(_, other)| other.contains(place)).count() as u64;
+    for (place, users) in users {
         let (wire, disk) = sizes(&here, place);
         found.saved_wire += (users - 1) * wire;
         found.saved_disk += (users - 1) * disk;

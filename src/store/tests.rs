@@ -118,6 +118,21 @@ fn archives_that_are_none_end_soon() {
     let files = layout.files(&[Layout::named(&named, "bomb")]);
     assert!(is_too_much(machine.client().import(&files, &how), "descriptors"));
 
+    // What is followed once is named often, for a platform that nobody wants: each name leads to all of it.
+    let mut layout = Layout::new();
+    let empty: Vec<Vec<u8>> = (0..100).map(|number| vec![0; 1024 + 512 * number]).collect();
+    let layers: Vec<&[u8]> = empty.iter().map(Vec::as_slice).collect();
+    let image = layout.image(&layers);
+    let other = r#","platform":{"os":"windows","architecture":"arm"}}"#;
+    let other = image.strip_suffix('}').expect("an object").to_owned() + other;
+    let mut names = vec![Layout::named(&image, "wanted")];
+    names.extend((0..700).map(|number| Layout::named(&other, &number.to_string())));
+    let few = Layout(layout.0.clone()).files(&names[..100]);
+    assert_eq!(machine.client().import(&few, &how).unwrap().len(), 100);
+    let files = layout.files(&names);
+    assert!(is_too_much(machine.client().import(&files, &how), "descriptors"));
+    assert_eq!(machine.client().here().images.len(), 100);
+
     let mut layout = Layout::new();
     let layers: Vec<&[u8]> = vec![b""; 501];
     let named = layout.image(&layers);

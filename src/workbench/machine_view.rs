@@ -1,6 +1,7 @@
 //! What a user interface sees of the machine, after any of its events. The shapes are mirrored in
 //! `www/src/core/protocol.ts`, which documents them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -477,28 +478,24 @@ fn step_view(step: &Step) -> RuntimeStep {
     }
 }
 
-/// Which images lead to what.
-pub(super) struct Users(Vec<(String, Vec<(Resource, String)>)>);
+/// Which images lead to what: names of images, in order.
+pub(super) struct Users(BTreeMap<(Resource, String), Vec<String>>);
 
 impl Users {
     pub fn of(here: &Namespace) -> Self {
-        let images = here.images.iter();
-        Self(
-            images
-                .map(|(name, _)| (name.to_owned(), here.reached_from(name)))
-                .collect(),
-        )
+        let mut users: BTreeMap<(Resource, String), Vec<String>> = BTreeMap::new();
+        for name in here.images.keys() {
+            for place in here.reached_from(name) {
+                users.entry(place).or_default().push(name.to_owned());
+            }
+        }
+        Self(users)
     }
 
     /// The names of the images that lead to something, in their order.
     pub fn of_key(&self, resource: Resource, key: &str) -> Vec<String> {
-        let leads = |reached: &[(Resource, String)]| {
-            reached
-                .iter()
-                .any(|(other, other_key)| *other == resource && other_key == key)
-        };
-        let found = self.0.iter().filter(|(_, reached)| leads(reached));
-        found.map(|(name, _)| name.clone()).collect()
+        let found = self.0.get(&(resource, key.to_owned()));
+        found.cloned().unwrap_or_default()
     }
 }
 

@@ -181,7 +181,11 @@ impl Presence {
 
     /// What the columns STATUS and SIZE say.
     fn columns(&self) -> (String, String) {
-        let sum = |sizes: &[i64]| bytes(sizes.iter().filter_map(|size| u64::try_from(*size).ok()).sum());
+        // Sizes are what a manifest says: their sum need not fit.
+        let sum = |sizes: &[i64]| {
+            let sizes = sizes.iter().filter_map(|size| u64::try_from(*size).ok());
+            bytes(sizes.fold(0, u64::saturating_add))
+        };
         let (present, required) = (sum(&self.present), sum(&self.required));
         let counts = format!("({}/{})", self.present.len(), self.required.len());
         match (self.is_available, self.is_complete()) {
@@ -292,4 +296,22 @@ fn label(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
     let labels = joined(&job.client.image(name)?.labels, "");
     job.print(&format!("{labels}\n"));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_are_said_may_be_too_large_to_be_added() {
+        let presence = Presence {
+            is_available: true,
+            present: vec![1, -5],
+            required: vec![i64::MAX; 3],
+        };
+        assert_eq!(
+            presence.columns(),
+            ("incomplete (2/3)".to_owned(), "1.0 B/16.0 EiB".to_owned())
+        );
+    }
 }
