@@ -70,6 +70,12 @@ pub enum Done {
 }
 
 impl ContainerState {
+    /// Whether it is a container of the machine, with this id in this namespace.
+    pub(super) fn is_on_machine(&self, namespace: &str, id: &str) -> bool {
+        let on = self.on_machine.as_ref();
+        on.is_some_and(|on| on.namespace == namespace && on.id == id)
+    }
+
     /// The mount after so many steps; all of them if there are fewer.
     pub fn at(&self, step: usize) -> &Overlay {
         match step.min(self.steps.len()).checked_sub(1) {

@@ -1,7 +1,6 @@
 //! The machine: a containerd to which images are imported and on which containers are run, with all that happened on it.
 //! Each event keeps the whole store as it was then, which costs what the event changed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::content::Content;
@@ -39,10 +38,12 @@ pub struct MachineState {
     pub layers: Table<Vec<Arc<LayerState>>>,
     /// The images of the session that were imported, by the ChainID of all their layers.
     pub images: Table<ImageId>,
-    /// By the ids of containers, the steps by which runc started them.
+    /// By the namespaces and ids of containers, the steps by which runc started them.
     pub steps: Table<Vec<Step>>,
     /// The time of what was done last.
     pub now: Time,
+    /// The namespace in which that was done.
+    pub namespace: String,
     /// What was typed on it.
     pub prompt: PromptState,
 }
@@ -52,6 +53,8 @@ pub struct MachineState {
 pub struct Group {
     /// The command that does it.
     pub title: String,
+    /// The namespace that it works in.
+    pub namespace: String,
     /// How many events there were before it.
     pub first: usize,
     /// What happened.
@@ -63,6 +66,8 @@ pub struct Group {
 /// That a container of the session is one of the machine's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnMachine {
+    /// The namespace of containerd that it is in.
+    pub namespace: String,
     /// Its id there.
     pub id: String,
     /// The number of its snapshot's directory.
@@ -96,6 +101,7 @@ impl MachineState {
             images: Table::default(),
             steps: Table::default(),
             now: Time::default(),
+            namespace: DEFAULT_NAMESPACE.to_owned(),
             prompt: PromptState::default(),
         }
     }
@@ -125,13 +131,16 @@ impl MachineState {
         moments: Vec<Moment>,
         error: Option<String>,
         now: Time,
+        namespace: &str,
     ) {
         if moments.is_empty() {
             return;
         }
         let first = self.events();
+        self.namespace = namespace.to_owned();
         self.groups.push(Arc::new(Group {
             title,
+            namespace: namespace.to_owned(),
             first,
             moments,
             error,
@@ -139,11 +148,18 @@ impl MachineState {
         self.now = now;
     }
 
-    /// The ids of the containers that there are.
-    pub(super) fn container_ids(&self) -> BTreeSet<String> {
-        let here = self.store.namespace(DEFAULT_NAMESPACE);
-        let containers = here.into_iter().flat_map(|here| here.containers.iter());
-        containers.map(|(id, _)| id.to_owned()).collect()
+    /// Whether it has a container.
+    pub(super) fn has_container(&self, namespace: &str, id: &str) -> bool {
+        let found = self.store.namespace(namespace);
+        found.is_some_and(|found| found.containers.has(id))
+    }
+
+    /// `ctr`, as it is called for the namespace that was worked in last.
+    fn ctr(&self) -> String {
+        match &self.namespace[..] {
+            DEFAULT_NAMESPACE => "ctr".to_owned(),
+            namespace => format!("ctr -n {namespace}"),
+        }
     }
 
     /// How many events there were.
@@ -189,8 +205,13 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn client<T>(&mut self, work: impl FnOnce(&mut Client<'_>) -> Result<T>) -> Result<T> {
-        let MachineState { store, disk, .. } = self.machine;
-        let mut client = Client::new(store, disk, DEFAULT_NAMESPACE, self.now);
+        let MachineState {
+            store,
+            disk,
+            namespace,
+            ..
+        } = self.machine;
+        let mut client = Client::new(store, disk, namespace, self.now);
         client.lease.clone_from(&self.lease);
         let done = work(&mut client);
         self.lease = client.lease;
@@ -227,7 +248,8 @@ impl Applier<'_> {
             return done;
         }
         let error = done.err().map(|error| error.to_string());
-        machine.add_group(title, moments, error, now);
+        let namespace = machine.namespace.clone();
+        machine.add_group(title, moments, error, now, &namespace);
         Ok(())
     }
 
@@ -242,7 +264,7 @@ impl Applier<'_> {
         let image = self.state.image(image)?.clone();
         let archive = self.contents.importable(&image)?;
         let mut how = Import::default();
-        let mut title = "ctr images import".to_owned();
+        let mut title = format!("{} images import", self.machine_mut().ctr());
         match platforms {
             None | Some("default") => {}
             Some("all") => {
@@ -293,7 +315,11 @@ impl Applier<'_> {
 
     pub(super) fn remove_image_of_machine(&mut self, name: &str) -> Result<()> {
         whole()?;
-        let title = format!("ctr images rm {}", escape(name.as_bytes()));
+        let title = format!(
+            "{} images rm {}",
+            self.machine_mut().ctr(),
+            escape(name.as_bytes())
+        );
         self.on_machine(title, &mut |work| {
             work.client(|client| Ok(client.remove_image(name)?))
         })
@@ -317,7 +343,8 @@ impl Applier<'_> {
     ) -> Result<()> {
         whole()?;
         self.check_free(Some(container), Some(layer))?;
-        let title = ["ctr run -t", name, id].into_iter();
+        let ctr = self.machine_mut().ctr();
+        let title = [&ctr, "run -t", name, id].into_iter();
         let words: Vec<&str> = title.chain(args.iter().map(String::as_str)).collect();
         let title = escape(words.join(" ").as_bytes());
         let mut made = None;
@@ -326,20 +353,14 @@ impl Applier<'_> {
             Ok(())
         })?;
         match made {
-            Some(made) => self.adopt(made, container, layer, id),
+            Some(made) => self.adopt(made, container, layer),
             // What had been done by then is told; there is no container.
             None => Ok(()),
         }
     }
 
     /// Makes a container of the machine one of the session's, mounted on the snapshots' directories.
-    pub(super) fn adopt(
-        &mut self,
-        made: Started,
-        container: ImageId,
-        layer: LayerId,
-        id: &str,
-    ) -> Result<()> {
+    pub(super) fn adopt(&mut self, made: Started, container: ImageId, layer: LayerId) -> Result<()> {
         let (caller, time) = (Caller::root(self.time), self.time);
         let machine = self.machine_mut();
         let missing = || WorkbenchError::NoContainer { container };
@@ -354,7 +375,7 @@ impl Applier<'_> {
         if let Some(upper) = start.upperdir() {
             machine.disk.set_directory(on.number, upper.clone());
         }
-        machine.steps.put(id, made.steps);
+        machine.steps.put(&steps_key(&on.namespace, &on.id), made.steps);
         let layers = made
             .chain
             .iter()
@@ -381,6 +402,17 @@ impl Applier<'_> {
         Ok(())
     }
 
+    /// What is no container of the machine any more is none of the session's.
+    pub(super) fn forget_removed(&mut self) {
+        let Some(machine) = self.state.machine.clone() else {
+            return;
+        };
+        self.state.containers.retain(|state| {
+            let on = state.on_machine.as_ref();
+            on.is_none_or(|on| machine.has_container(&on.namespace, &on.id))
+        });
+    }
+
     /// Keeps on the machine what was written in one of its containers.
     pub(super) fn keep_written(&mut self, container: ImageId) -> Result<()> {
         let state = self.state.container(container)?;
@@ -394,10 +426,8 @@ impl Applier<'_> {
     /// Ends a container and removes it, with its snapshot.
     pub(super) fn remove_container_of_machine(&mut self, id: &str) -> Result<()> {
         whole()?;
-        let title = format!(
-            "ctr tasks kill -s SIGKILL {0}; ctr containers rm {0}",
-            escape(id.as_bytes())
-        );
+        let (ctr, shown) = (self.machine_mut().ctr(), escape(id.as_bytes()));
+        let title = format!("{ctr} tasks kill -s SIGKILL {shown}; {ctr} containers rm {shown}");
         self.on_machine(title, &mut |work| {
             work.client(|client| {
                 if client.container(id)?.task.is_some_and(|task| task.exit.is_none()) {
@@ -407,10 +437,14 @@ impl Applier<'_> {
                 Ok(client.remove_container(id)?)
             })
         })?;
-        let is_it = |state: &ContainerState| state.on_machine.as_ref().is_some_and(|on| on.id == id);
-        self.state.containers.retain(|state| !is_it(state));
+        self.forget_removed();
         Ok(())
     }
+}
+
+/// Where the steps of a container are kept.
+pub(super) fn steps_key(namespace: &str, id: &str) -> String {
+    format!("{namespace}/{id}")
 }
 
 /// What a process ends with that is killed: 128, and SIGKILL.
@@ -456,6 +490,7 @@ fn make(work: &mut Work<'_>, name: &str, id: &str, args: &[String], target: &Des
         let (_, document) = client.config(target, &Platforms::default())?;
         client.prepare(id, &top, Labels::new())?;
         let on = OnMachine {
+            namespace: client.namespace.clone(),
             id: id.to_owned(),
             number: client.snapshot(id)?.number,
             parents: client.parents(id)?,
@@ -554,12 +589,13 @@ fn trees_of(disk: &MemoryDisk, parents: &[u64]) -> Vec<Tree> {
 
 impl Started {
     /// What was started of a container that the machine has.
-    pub(super) fn of(machine: &mut MachineState, id: &str, spec: &Spec) -> Result<Self> {
+    pub(super) fn of(machine: &mut MachineState, namespace: &str, id: &str, spec: &Spec) -> Result<Self> {
         let now = machine.now;
         let MachineState { store, disk, .. } = machine;
-        let client = Client::new(store, disk, DEFAULT_NAMESPACE, now);
+        let client = Client::new(store, disk, namespace, now);
         let container = client.container(id)?;
         let on = OnMachine {
+            namespace: namespace.to_owned(),
             id: id.to_owned(),
             number: client.snapshot(&container.snapshot)?.number,
             parents: client.parents(&container.snapshot)?,

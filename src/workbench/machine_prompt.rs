@@ -1,7 +1,7 @@
 //! The machine's prompt: lines of the shell on its file system, with `ctr`.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -106,9 +106,12 @@ struct AtPrompt<'a> {
     archives: BTreeMap<String, Content>,
     now: Time,
     moments: Vec<Moment>,
+    /// The namespace that was worked in last.
+    namespace: String,
     /// Whether a container can become one of the session's.
     can_start: bool,
-    started: Option<(String, Spec)>,
+    /// The namespace and the id of one that was started, and its configuration.
+    started: Option<(String, String, Spec)>,
 }
 
 impl System for AtPrompt<'_> {
@@ -175,6 +178,7 @@ impl AtPrompt<'_> {
         };
         let mut client = Client::new(store, &mut disk, DEFAULT_NAMESPACE, self.now);
         let mut ran = ctr::run(&mut client, &mut host, line);
+        self.namespace.clone_from(&client.namespace);
         if let Some(task) = ran.task.take() {
             let started = start(
                 &mut client,
@@ -183,7 +187,11 @@ impl AtPrompt<'_> {
             );
             match started {
                 Ok(spec) => {
-                    self.started = Some((task.id.clone(), spec));
+                    if !task.is_detached {
+                        let note = Bytes::Owned(no_program(&task).into_bytes());
+                        ran.output.push((ctr::Stream::Error, note));
+                    }
+                    self.started = Some((task.namespace.clone(), task.id.clone(), spec));
                     prompt.waiting.extend((!task.is_detached).then_some(task));
                 }
                 Err(reason) => {
@@ -230,15 +238,11 @@ impl AtPrompt<'_> {
 
 /// Notes that a task runs; what it runs.
 fn start(client: &mut Client<'_>, task: NewTask, can_start: bool) -> std::result::Result<Spec, String> {
-    if task.namespace != DEFAULT_NAMESPACE {
-        return Err(format!(
-            "containers are run in the namespace {DEFAULT_NAMESPACE} here"
-        ));
-    }
     let Some(spec) = task.spec.filter(|_| can_start) else {
         return Err("one container can be started by a line here, and only by `ctr run`".to_owned());
     };
     let said = |error: crate::store::StoreError| error.to_string();
+    client.namespace.clone_from(&task.namespace);
     let snapshot = client.container(&task.id).map_err(said)?.snapshot;
     let number = client.snapshot(&snapshot).map_err(said)?.number;
     let pid = super::machine::process_id(number);
@@ -246,10 +250,20 @@ fn start(client: &mut Client<'_>, task: NewTask, can_start: bool) -> std::result
     Ok(spec)
 }
 
+/// What is told of a program that somebody waits for.
+fn no_program(task: &NewTask) -> String {
+    let NewTask { namespace, id, .. } = task;
+    format!(
+        "No program runs here: in the container {id}, the process is you, and its prompt is the container's.\n\
+         `ctr -n {namespace} tasks kill -s SIGKILL {id}` ends it.\n"
+    )
+}
+
 /// Whoever waits for a task goes on when it has ended, as `ctr run` does: the task is deleted, and with `--rm` the
 /// container too.
 fn end_waiting(client: &mut Client<'_>, waiting: &mut Vec<NewTask>) -> crate::store::Result<()> {
-    let is_running = |client: &Client<'_>, task: &NewTask| {
+    let is_running = |client: &mut Client<'_>, task: &NewTask| {
+        client.namespace.clone_from(&task.namespace);
         let found = client
             .container(&task.id)
             .ok()
@@ -420,13 +434,14 @@ impl Applier<'_> {
             at_hand: &at_hand,
             now: self.time,
             moments: Vec::new(),
+            namespace: DEFAULT_NAMESPACE.to_owned(),
             can_start: container.is_some() && layer.is_some(),
             started: None,
         };
         let ran = shell.run(&mut at, caller, &bytes);
-        let (moments, started) = (at.moments, at.started);
+        let (moments, started, namespace) = (at.moments, at.started, at.namespace);
         let before = machine.events();
-        machine.add_group(line.to_owned(), moments, None, self.time);
+        machine.add_group(line.to_owned(), moments, None, self.time, &namespace);
         let events = (before, machine.events());
         machine.prompt.shell = shell;
         machine.prompt.lines.push(Arc::new(PromptLine {
@@ -434,18 +449,14 @@ impl Applier<'_> {
             ran,
             events,
         }));
-        let has: BTreeSet<String> = machine.container_ids();
+        let started = started.filter(|(namespace, id, _)| machine.has_container(namespace, id));
         *self.machine_mut() = machine;
-        self.state.containers.retain(|state| {
-            let on = state.on_machine.as_ref();
-            on.is_none_or(|on| has.contains(&on.id))
-        });
-        let started = started.filter(|(id, _)| has.contains(id));
+        self.forget_removed();
         match (started, container, layer) {
-            (Some((id, spec)), Some(container), Some(layer)) => {
+            (Some((namespace, id, spec)), Some(container), Some(layer)) => {
                 self.check_free(Some(container), Some(layer))?;
-                let started = Started::of(self.machine_mut(), &id, &spec)?;
-                self.adopt(started, container, layer, &id)
+                let started = Started::of(self.machine_mut(), &namespace, &id, &spec)?;
+                self.adopt(started, container, layer)
             }
             _ => Ok(()),
         }
@@ -510,6 +521,7 @@ impl Workbench {
             at_hand: &at_hand,
             now: Time::default(),
             moments: Vec::new(),
+            namespace: DEFAULT_NAMESPACE.to_owned(),
             can_start: false,
             started: None,
         };

@@ -8,15 +8,15 @@ use serde::Serialize;
 
 use crate::runtime::Step;
 use crate::store::{
-    Changes, Client, DEFAULT_NAMESPACE, Event, MemoryDisk, Namespace, Resource, Sharing, Sign, Snapshot,
-    SnapshotKind, Store, Table, sharing, snapshots_of,
+    Changes, Client, Event, MemoryDisk, Namespace, Resource, Sharing, Sign, Snapshot, SnapshotKind, Store,
+    Table, sharing, snapshots_of,
 };
 use crate::text::escape;
 
 use super::Workbench;
 use super::error::WorkbenchError;
 use super::lean::whole;
-use super::machine::{Group, MachineState};
+use super::machine::{Group, MachineState, steps_key};
 use super::operation::{ImageId, LayerId};
 use super::state::LayerState;
 
@@ -42,7 +42,7 @@ pub struct MachineGlance {
 pub struct MachineView {
     pub at: usize,
     pub events: usize,
-    pub namespace: &'static str,
+    pub namespace: String,
     pub content: Vec<BlobRow>,
     pub images: Vec<ImageRow>,
     pub snapshots: Vec<SnapshotRow>,
@@ -176,18 +176,20 @@ pub(super) struct Moment<'a> {
     pub machine: &'a MachineState,
     pub at: usize,
     pub store: Store,
+    /// The namespace in which something happened then.
+    pub namespace: &'a str,
     /// One event before.
     before: Store,
 }
 
 impl Moment<'_> {
     pub fn here(&self) -> Namespace {
-        here(&self.store)
+        here(&self.store, self.namespace)
     }
 }
 
-fn here(store: &Store) -> Namespace {
-    let found = store.namespace(DEFAULT_NAMESPACE);
+fn here(store: &Store, namespace: &str) -> Namespace {
+    let found = store.namespace(namespace);
     found.map(|found| Namespace::clone(found)).unwrap_or_default()
 }
 
@@ -208,7 +210,7 @@ impl Workbench {
 
     pub(super) fn machine_glance(&self) -> Option<MachineGlance> {
         let machine = self.state.machine()?;
-        let here = here(&machine.store);
+        let here = here(&machine.store, &machine.namespace);
         let garbage = machine.store.garbage(machine.now);
         let garbage = garbage.iter().filter(|verdict| verdict.reason.is_removed());
         Some(MachineGlance {
@@ -229,6 +231,7 @@ impl Workbench {
             machine,
             at,
             store: machine.at(at),
+            namespace: (machine.moment(at)).map_or(&machine.namespace, |(group, _)| &group.namespace),
             before: machine.at(at.saturating_sub(1)),
         }
     }
@@ -241,9 +244,9 @@ impl Workbench {
 
     pub(super) fn machine_view(&self) -> Result<MachineView, WorkbenchError> {
         let moment = self.moment()?;
-        let (here, before) = (moment.here(), here(&moment.before));
+        let (here, before) = (moment.here(), here(&moment.before, moment.namespace));
         let users = Users::of(&here);
-        let what = Purposes::of(&[&here, &self::here(&moment.machine.store)]);
+        let what = Purposes::of(&[&here, &self::here(&moment.machine.store, moment.namespace)]);
         let content = here.content.iter().map(|(digest, blob)| BlobRow {
             digest: digest.to_owned(),
             size: blob.size,
@@ -262,18 +265,18 @@ impl Workbench {
         Ok(MachineView {
             at: moment.at,
             events: moment.machine.events(),
-            namespace: DEFAULT_NAMESPACE,
+            namespace: moment.namespace.to_owned(),
             content: content.collect(),
             images: self.image_rows(&moment, &before),
             snapshots: self.snapshot_rows(&moment, &before, &users),
-            containers: self.container_rows(&here, &before),
+            containers: self.container_rows(moment.namespace, &here, &before),
             leases: leases.collect(),
         })
     }
 
     fn image_rows(&self, moment: &Moment<'_>, before: &Namespace) -> Vec<ImageRow> {
         let (mut store, mut disk) = (moment.store.clone(), moment.machine.disk.clone());
-        let client = Client::new(&mut store, &mut disk, DEFAULT_NAMESPACE, moment.machine.now);
+        let client = Client::new(&mut store, &mut disk, moment.namespace, moment.machine.now);
         let here = client.here();
         let rows = here.images.iter().map(|(name, image)| {
             let target = &image.target;
@@ -293,7 +296,7 @@ impl Workbench {
 
     fn snapshot_rows(&self, moment: &Moment<'_>, before: &Namespace, users: &Users) -> Vec<SnapshotRow> {
         let (mut store, mut disk) = (moment.store.clone(), moment.machine.disk.clone());
-        let client = Client::new(&mut store, &mut disk, DEFAULT_NAMESPACE, moment.machine.now);
+        let client = Client::new(&mut store, &mut disk, moment.namespace, moment.machine.now);
         let here = client.here();
         let rows = here.snapshots.iter().map(|(key, snapshot)| {
             let usage = client.usage(key).unwrap_or_default();
@@ -308,7 +311,7 @@ impl Workbench {
                 size: usage.size,
                 inodes: usage.inodes,
                 mounts: mounts.unwrap_or_default(),
-                layer: self.layer_of(moment.machine, key),
+                layer: self.layer_of(moment.machine, moment.namespace, key),
                 images: users.of_key(Resource::Snapshot, key),
                 depth: client.parents(key).map_or(0, |parents| parents.len()),
                 new: before.snapshots.get(key).is_none_or(|old| **old != **snapshot),
@@ -319,9 +322,9 @@ impl Workbench {
 
     /// The layer of the session that a snapshot was unpacked from, if it still is what it was; of a container's
     /// snapshot its sheet.
-    pub(super) fn layer_of(&self, machine: &MachineState, key: &str) -> Option<LayerId> {
+    pub(super) fn layer_of(&self, machine: &MachineState, namespace: &str, key: &str) -> Option<LayerId> {
         let mut containers = self.state.containers().iter();
-        let of_container = containers.find(|state| state.on_machine.as_ref().is_some_and(|on| on.id == key));
+        let of_container = containers.find(|state| state.is_on_machine(namespace, key));
         if let Some(container) = of_container {
             return Some(container.layer);
         }
@@ -332,10 +335,10 @@ impl Workbench {
         machine.layers.get(key)?.iter().find(is_same).map(|kept| kept.id)
     }
 
-    fn container_rows(&self, here: &Namespace, before: &Namespace) -> Vec<ContainerRow> {
+    fn container_rows(&self, namespace: &str, here: &Namespace, before: &Namespace) -> Vec<ContainerRow> {
         let rows = here.containers.iter().map(|(id, container)| {
             let mut containers = self.state.containers().iter();
-            let own = containers.find(|state| state.on_machine.as_ref().is_some_and(|on| on.id == id));
+            let own = containers.find(|state| state.is_on_machine(namespace, id));
             ContainerRow {
                 id: id.to_owned(),
                 image: container.image.clone(),
@@ -385,12 +388,12 @@ impl Workbench {
     pub(super) fn sharing(&self) -> Result<Sharing, WorkbenchError> {
         let moment = self.moment()?;
         let Moment { machine, store, .. } = &moment;
-        Ok(sharing(store, &machine.disk, DEFAULT_NAMESPACE, machine.now))
+        Ok(sharing(store, &machine.disk, moment.namespace, machine.now))
     }
 
     pub(super) fn runtime_steps(&self, id: &str) -> Result<Vec<RuntimeStep>, WorkbenchError> {
-        let machine = self.moment()?.machine;
-        let steps = machine.steps.get(id);
+        let moment = self.moment()?;
+        let steps = moment.machine.steps.get(&steps_key(moment.namespace, id));
         let steps = steps.into_iter().flat_map(|steps| steps.iter());
         Ok(steps.map(step_view).collect())
     }
@@ -401,7 +404,7 @@ fn size_on(disk: &MemoryDisk, store: &Store, verdict: &crate::store::Verdict) ->
     use crate::store::Disk;
     let number = match verdict.resource {
         Resource::Directory => verdict.key.parse().ok(),
-        _ => here(store)
+        _ => here(store, &verdict.namespace)
             .snapshots
             .get(&verdict.key)
             .map(|snapshot| snapshot.number),
