@@ -701,6 +701,7 @@ export interface PromptLine {
 export interface MachineView {
   at: number;
   events: number;
+  /** Containerd's namespace that was worked in then; only what is in it is told. */
   namespace: string;
   content: BlobRow[];
   images: ImageRow[];
