@@ -144,10 +144,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Store> {
         Some(found) => return Err(StateError::Version { found }),
         None => return Err(foreign("the member `handroll_store` is missing".to_owned())),
     }
+    let mut directories: Vec<u64> = root.member("directories").list(|number| number.number())?;
+    // They are looked for by halves, and what is not found is swept.
+    directories.sort_unstable();
+    directories.dedup();
     Ok(Store {
         namespaces: root.member("namespaces").table(decode_namespace)?,
         blobs: root.member("blobs").table(|size| size.number())?,
-        directories: Arc::new(root.member("directories").list(|number| number.number())?),
+        directories: Arc::new(directories),
         last_directory: root.member("last_directory").number()?,
         last_unique: root.member("last_unique").number()?,
         is_dirty: root.member("is_dirty").is_true()?,

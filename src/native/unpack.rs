@@ -161,6 +161,12 @@ impl Target {
             if !metadata.is_dir() {
                 return Err(fail("it is there, and no directory".to_owned()));
             }
+            let parent = path.parent().and_then(|parent| fs::metadata(parent).ok());
+            if parent.is_some_and(|parent| parent.dev() != metadata.dev()) {
+                return Err(fail(
+                    "something is mounted there; expected a directory that can be replaced".to_owned(),
+                ));
+            }
             let mut entries = fs::read_dir(&path).map_err(|error| fail(error.to_string()))?;
             if entries.next().is_some() {
                 return Err(fail(

@@ -83,7 +83,7 @@ impl Client<'_> {
     /// Sets labels of a blob; an empty value takes one off.
     pub fn label_content(&mut self, digest: &str, set: &[(String, String)]) -> Result<()> {
         let now = self.now;
-        let blob = self.here_mut().content.get_mut(digest);
+        let blob = self.found_mut().and_then(|here| here.content.get_mut(digest));
         let blob = blob.ok_or_else(|| StoreError::NoContent {
             digest: digest.to_owned(),
         })?;
@@ -100,7 +100,7 @@ impl Client<'_> {
 
     /// Takes a blob out of the namespace. Its file goes when garbage is collected.
     pub fn remove_content(&mut self, digest: &str) -> Result<()> {
-        if self.here_mut().content.remove(digest).is_none() {
+        if (self.found_mut()).is_none_or(|here| here.content.remove(digest).is_none()) {
             return Err(StoreError::NoContent {
                 digest: digest.to_owned(),
             });

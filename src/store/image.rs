@@ -58,7 +58,7 @@ impl Client<'_> {
         let event = Event::new(Rule::ImageUpdated, Kind::Image, name)
             .text(&target.digest)
             .other(target.what());
-        match self.here_mut().images.get_mut(name) {
+        match self.found_mut().and_then(|here| here.images.get_mut(name)) {
             None => return self.create_image(name, target, Labels::new()),
             Some(image) => {
                 image.target = stored(target);
@@ -72,7 +72,7 @@ impl Client<'_> {
     /// Sets labels of an image; an empty value takes one off.
     pub fn label_image(&mut self, name: &str, set: &[(String, String)]) -> Result<()> {
         let now = self.now;
-        let image = self.here_mut().images.get_mut(name);
+        let image = self.found_mut().and_then(|here| here.images.get_mut(name));
         let image = image.ok_or_else(|| StoreError::NoImage {
             name: name.to_owned(),
         })?;
@@ -92,7 +92,7 @@ impl Client<'_> {
 
     /// Takes a name away.
     pub fn remove_image(&mut self, name: &str) -> Result<()> {
-        if self.here_mut().images.remove(name).is_none() {
+        if (self.found_mut()).is_none_or(|here| here.images.remove(name).is_none()) {
             return Err(StoreError::NoImage {
                 name: name.to_owned(),
             });

@@ -38,7 +38,7 @@ impl Client<'_> {
 
     /// Ends a lease.
     pub fn remove_lease(&mut self, id: &str) -> Result<()> {
-        if self.here_mut().leases.remove(id).is_none() {
+        if (self.found_mut()).is_none_or(|here| here.leases.remove(id).is_none()) {
             return Err(StoreError::NoLease { id: id.to_owned() });
         }
         self.store.is_dirty = true;
@@ -75,7 +75,7 @@ impl Client<'_> {
 
     fn leased(&mut self) -> Option<&mut Lease> {
         let id = self.lease.clone()?;
-        self.here_mut().leases.get_mut(&id)
+        self.found_mut()?.leases.get_mut(&id)
     }
 
     /// The lease at hand keeps a blob.

@@ -149,6 +149,11 @@ impl<'a> Client<'a> {
             .unwrap_or_default()
     }
 
+    /// The namespace, to be changed, if there is one.
+    fn found_mut(&mut self) -> Option<&mut Namespace> {
+        self.store.namespaces.get_mut(&self.namespace)
+    }
+
     /// The namespace, to be changed; made if there is none.
     fn here_mut(&mut self) -> &mut Namespace {
         if !self.store.namespaces.has(&self.namespace) {

@@ -275,7 +275,7 @@ impl Client<'_> {
     /// Sets labels of a snapshot; an empty value takes one off.
     pub fn label_snapshot(&mut self, key: &str, set: &[(String, String)]) -> Result<()> {
         let now = self.now;
-        let snapshot = self.here_mut().snapshots.get_mut(key);
+        let snapshot = self.found_mut().and_then(|here| here.snapshots.get_mut(key));
         let snapshot = snapshot.ok_or_else(|| StoreError::NoSnapshot { key: key.to_owned() })?;
         let mut labels = snapshot.labels.clone();
         set_labels(&mut labels, set)?;

@@ -47,6 +47,9 @@ pub struct PromptState {
     waiting: Vec<NewTask>,
 }
 
+/// So many lines have their output in an answer: the last.
+const SHOWN: usize = 100;
+
 /// A line that was typed.
 #[derive(Clone, Debug)]
 pub struct PromptLine {
@@ -487,15 +490,19 @@ impl Workbench {
     pub(super) fn prompt(&self) -> Result<PromptView> {
         whole()?;
         let prompt = self.machine_prompt();
-        let line = |line: &Arc<PromptLine>| PromptLineView {
+        let first = prompt.lines.len().saturating_sub(SHOWN);
+        let line = |(number, line): (usize, &Arc<PromptLine>)| PromptLineView {
             input: line.input.clone(),
             status: line.ran.status,
-            output: pieces(&line.ran),
+            output: match number < first {
+                true => Vec::new(),
+                false => pieces(&line.ran),
+            },
             events: line.events,
         };
         Ok(PromptView {
             cwd: escape(prompt.shell.cwd()),
-            lines: prompt.lines.iter().map(line).collect(),
+            lines: prompt.lines.iter().enumerate().map(line).collect(),
         })
     }
 

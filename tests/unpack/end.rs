@@ -140,6 +140,12 @@ fn where_it_cannot_go() {
         "No such file or directory",
     );
     fails(&mut to(Path::new("/")), 3, "not empty");
+    handroll::native::unshare_mounts().unwrap();
+    let mounted = room.space.path().join("mounted");
+    fs::create_dir(&mounted).unwrap();
+    ok(program("mount").args(["-t", "tmpfs", "none"]).arg(&mounted));
+    fails(&mut to(&mounted), 3, "something is mounted there");
+    ok(program("umount").arg(&mounted));
     // What others put in the way is not followed, nor taken over.
     let outside = room.space.path().join("outside");
     fs::create_dir(&outside).unwrap();

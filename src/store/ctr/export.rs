@@ -278,6 +278,9 @@ fn tar(files: Files) -> Vec<Bytes> {
     parts
 }
 
+/// The largest size that eleven octal digits say.
+const OCTAL_LIMIT: u64 = 0o77_777_777_777;
+
 fn header(name: &str, mode: u32, size: u64) -> Vec<u8> {
     let mut block = vec![0; BLOCK as usize];
     let mut put = |at: usize, text: &str| block[at..at + text.len()].copy_from_slice(text.as_bytes());
@@ -285,7 +288,9 @@ fn header(name: &str, mode: u32, size: u64) -> Vec<u8> {
     put(100, &format!("{mode:07o}"));
     put(108, "0000000");
     put(116, "0000000");
-    put(124, &format!("{size:011o}"));
+    if size <= OCTAL_LIMIT {
+        put(124, &format!("{size:011o}"));
+    }
     put(136, "00000000000");
     put(148, "        ");
     put(156, if name.ends_with('/') { "5" } else { "0" });
@@ -293,7 +298,30 @@ fn header(name: &str, mode: u32, size: u64) -> Vec<u8> {
     put(263, "00");
     put(329, "0000000");
     put(337, "0000000");
+    if size > OCTAL_LIMIT {
+        // GNU's form for numbers that octal digits do not hold: 0x80, then the bytes, the highest first.
+        block[124] = 0x80;
+        block[128..136].copy_from_slice(&size.to_be_bytes());
+    }
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
     block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_of_nine_gibibytes_has_a_size() {
+        let block = header("blobs/sha256/a", 0o444, 9 << 30);
+        let header = tar::Header::from_byte_slice(&block);
+        assert_eq!(header.size().unwrap(), 9 << 30);
+        let sum: u32 = block[..148]
+            .iter()
+            .chain(&block[156..])
+            .map(|byte| u32::from(*byte))
+            .sum();
+        assert_eq!(header.cksum().unwrap(), sum + 8 * u32::from(b' '));
+    }
 }

@@ -2,7 +2,7 @@
 //! containerd 1.6.20's, so that what one learns here holds there. What containerd's has beyond that is refused in
 //! words. Knows the store and no machine: files and the starting of programs are a [`Host`]'s.
 //!
-//! [`run`] takes a line's arguments and gives what is printed. Judge: the real `ctr` (`tests/ctr.rs`).
+//! [`run()`] takes a line's arguments and gives what is printed. Judge: the real `ctr` (`tests/ctr.rs`).
 
 mod command;
 mod complete;

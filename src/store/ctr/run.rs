@@ -220,10 +220,14 @@ pub fn ended(
     let mut ran = Ran::default();
     client.namespace.clone_from(&task.namespace);
     let code = outcome.as_ref().map_or(NOT_STARTED, |code| *code);
-    let done = client.end_task(&task.id, code);
-    let done = done.and_then(|()| client.delete_task(&task.id));
+    // One that could not be started may have no task.
+    let has_task = (client.container(&task.id)).is_ok_and(|container| container.task.is_some());
+    let done = match has_task {
+        true => (client.end_task(&task.id, code)).and_then(|()| client.delete_task(&task.id).map(drop)),
+        false => Ok(()),
+    };
     host.forget(&task.namespace, &task.id);
-    let done = done.and_then(|_| match task.removes_container {
+    let done = done.and_then(|()| match task.removes_container {
         true => client.remove_container(&task.id),
         false => Ok(()),
     });

@@ -109,3 +109,24 @@ fn whatever_is_typed_ends() {
     }
     assert!(store.last_directory > 3, "snapshots were made");
 }
+
+#[test]
+fn what_fails_makes_no_namespace() {
+    let mut store = Store::default();
+    let mut disk = MemoryDisk::new(std::sync::Arc::new(MemorySpace));
+    for line in [
+        "-n foo images rm a",
+        "-n foo images label a b=c",
+        "-n foo content rm sha256:a",
+        "-n foo content label sha256:a b=c",
+        "-n foo leases rm a",
+        "-n foo snapshots rm a",
+        "-n foo snapshots label a b=c",
+        "-n foo containers rm a",
+    ] {
+        let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let mut client = Client::new(&mut store, &mut disk, "default", Time::default());
+        run(&mut client, &mut Bare, &line);
+        assert!(store.namespaces.is_empty(), "{line:?}");
+    }
+}

@@ -692,6 +692,7 @@ export interface PromptView {
 export interface PromptLine {
   input: ByteText;
   status: number;
+  /** What it printed; nothing of all lines but the last hundred. */
   output: { stream: 'stdout' | 'stderr'; text: string }[];
   /** The events that it caused, as `events` is asked for them: how many there were before it, and after it. */
   events: [number, number];
