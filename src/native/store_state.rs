@@ -131,6 +131,13 @@ fn encode_container(container: &Container) -> std::result::Result<Value, Content
     }))
 }
 
+/// Directories are looked for by halves, and what is not found is swept.
+fn in_order(mut directories: Vec<u64>) -> Vec<u64> {
+    directories.sort_unstable();
+    directories.dedup();
+    directories
+}
+
 /// The store of a file.
 pub(super) fn decode(bytes: &[u8]) -> Result<Store> {
     let foreign = |reason: String| StateError::Foreign { reason };
@@ -144,14 +151,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Store> {
         Some(found) => return Err(StateError::Version { found }),
         None => return Err(foreign("the member `handroll_store` is missing".to_owned())),
     }
-    let mut directories: Vec<u64> = root.member("directories").list(|number| number.number())?;
-    // They are looked for by halves, and what is not found is swept.
-    directories.sort_unstable();
-    directories.dedup();
     Ok(Store {
         namespaces: root.member("namespaces").table(decode_namespace)?,
         blobs: root.member("blobs").table(|size| size.number())?,
-        directories: Arc::new(directories),
+        directories: Arc::new(in_order(
+            root.member("directories").list(|number| number.number())?,
+        )),
         last_directory: root.member("last_directory").number()?,
         last_unique: root.member("last_unique").number()?,
         is_dirty: root.member("is_dirty").is_true()?,
