@@ -90,6 +90,13 @@ fn facts(oddity: &Oddity) -> Option<(Check, Readings)> {
                 ("Go, Python, libarchive", "the name as it stands"),
             ],
         ),
+        Oddity::NulInRecord { keyword, .. } if keyword.contains(&0) => (
+            Check::OddHeader,
+            &[
+                ("GNU tar", "finds no `=` in the record"),
+                (GO, "refuses the layer"),
+            ],
+        ),
         Oddity::NulInRecord { .. } => (
             Check::OddHeader,
             &[("GNU tar", "the name up to there"), (GO, "refuses the layer")],

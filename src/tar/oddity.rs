@@ -167,7 +167,8 @@ pub enum Oddity {
         part: Part,
     },
     /// A NUL inside a name of a PAX record. It ends the name here and in GNU tar; Go refuses the whole tar,
-    /// Python keeps it and cannot make such a file.
+    /// Python keeps it and cannot make such a file. Or one inside a keyword: GNU tar then finds no `=`, complains
+    /// and passes over what follows; Go refuses.
     NulInRecord {
         /// Of the record.
         offset: u64,

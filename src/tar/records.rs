@@ -98,7 +98,7 @@ impl Records {
         }
         let is_name = matches!(keyword, b"path" | b"linkpath");
         let owned = || keyword.to_vec();
-        if is_name && value.contains(&0) {
+        if (is_name && value.contains(&0)) || keyword.contains(&0) {
             odd.push(Oddity::NulInRecord {
                 offset,
                 keyword: owned(),

@@ -163,6 +163,17 @@ fn names(case: &mut Add<'_>) {
     case("NUL in a name", nul, &["NulInRecord"], [Same, Differs, Refuses]);
     let nul = [extended(b'x', &[("linkpath", b"n\0ul")]), link(b"t").done()].concat();
     case("NUL in a target", nul, &["NulInRecord"], [Same, Differs, Refuses]);
+    let nul = [
+        extended(b'x', &[("SCHILY.xattr.user.n\0ul", b"v"), ("path", b"p")]),
+        a(),
+    ]
+    .concat();
+    case(
+        "NUL in a keyword",
+        nul,
+        &["NulInRecord"],
+        [Differs, Same, Refuses],
+    );
     let times = file(b"a").at(257, GNU).at(345, b"13371337133\0").with(b"c");
     case("GNU's times", times, &["ForeignField"], [Same, Differs, Same]);
     let prefix = file(b"a").at(257, &[0; 8]).at(345, b"pre").with(b"c");
