@@ -361,7 +361,7 @@ impl Client<'_> {
         &self,
         target: &Descriptor,
         mut enter: impl FnMut(&Descriptor) -> bool,
-        choose: impl Fn(&Descriptor, Vec<Descriptor>) -> Vec<Descriptor>,
+        mut choose: impl FnMut(&Descriptor, Vec<Descriptor>) -> Vec<Descriptor>,
     ) -> Result<()> {
         let mut pending = vec![target.clone()];
         let mut budget = Budget::new();
@@ -374,6 +374,26 @@ impl Client<'_> {
             pending.extend(chosen.into_iter().rev());
         }
         Ok(())
+    }
+
+    /// The manifests of an image, for all platforms, as far as they can be followed.
+    pub(super) fn manifests(&self, target: &Descriptor) -> Vec<Manifest> {
+        let mut found = Vec::new();
+        let choose = |descriptor: &Descriptor, children: Vec<Descriptor>| {
+            if Media::of(&descriptor.media_type) != Media::Manifest {
+                return children;
+            }
+            let mut children = children.into_iter();
+            found.push(Manifest {
+                descriptor: descriptor.clone(),
+                config: children.next().unwrap_or_default(),
+                layers: children.collect(),
+            });
+            Vec::new()
+        };
+        // What stops the walk stops the picture there, and is told where the image is used.
+        let _ = self.walk(target, |_| true, choose);
+        found
     }
 
     /// The size of what a platform needs of an image, in bytes: of its documents and packed layers

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::document::Platforms;
+use super::document::Descriptor;
 use super::gc::Resource;
 use super::{Client, MemoryDisk, Namespace, SnapshotKind, Store, Table};
 use crate::content::Content;
@@ -172,16 +172,17 @@ fn sizes(here: &Namespace, (resource, key): &(Resource, String)) -> (u64, u64) {
     )
 }
 
-/// The snapshots that images were unpacked to.
+/// The snapshots that images were unpacked to, for any platform.
 fn layers(
     client: &Client<'_>,
     here: &Namespace,
     reached: &[(String, BTreeSet<(Resource, String)>)],
 ) -> Vec<LayerShare> {
     let mut found: Table<LayerShare> = Table::default();
-    for (_, image) in here.images.iter() {
-        let manifest = client.manifest(&image.target, &Platforms::default());
-        let Ok(manifest) = manifest else { continue };
+    let targets = here.images.iter().map(|(_, image)| &image.target);
+    let targets: BTreeMap<&str, &Descriptor> = targets.map(|target| (&target.digest[..], target)).collect();
+    let manifests = targets.into_values().flat_map(|target| client.manifests(target));
+    for manifest in manifests {
         let diff_ids = client.diff_ids(&manifest.config).unwrap_or_default();
         let mut below = None;
         for (layer, diff_id) in manifest.layers.iter().zip(&diff_ids) {

@@ -512,6 +512,23 @@ fn why_something_is_not_shared_is_told() {
 }
 
 #[test]
+fn the_layers_of_another_platform_are_shared_too() {
+    let mut workbench = session();
+    let platform = r#"{"op":"set_config","image":1,"set":{"field":"platform","value":{"os":"linux","architecture":"arm64","variant":null}}}"#;
+    apply(&mut workbench, platform).unwrap();
+    let (text, status) = typed(
+        &mut workbench,
+        "ctr images import --platform linux/arm64 --index-name index a.tar",
+    );
+    assert_eq!(status, 0, "{text}");
+    let (text, status) = typed(&mut workbench, "ctr images rm docker.io/library/a:latest");
+    assert_eq!(status, 0, "{text}");
+    let sharing = ask(&mut workbench, r#"{"query":"sharing"}"#);
+    assert_eq!(sharing["layers"].as_array().unwrap().len(), 2);
+    assert_eq!(sharing["layers"][0]["images"], json!(["index"]));
+}
+
+#[test]
 fn what_fails_midway_was_done_as_far_as_it_went() {
     let mut workbench = session();
     let platform = r#"{"op":"set_config","image":1,"set":{"field":"platform","value":{"os":"linux","architecture":"arm64","variant":null}}}"#;
