@@ -4,6 +4,7 @@ use super::links::PendingLink;
 use super::marks::Marks;
 use super::secret::Secret;
 use super::{Check, Finding, Findings, Fix, Place, Reading, relative};
+use crate::compress::crc32::Crc32;
 use crate::layer::dialect::{ByBytes, Fs, Kind, path::join, path::secure_join};
 use crate::tar::{Ending, Entry, ReadType, TarError};
 use crate::tree::{Time, WHITEOUT_PREFIX};
@@ -339,11 +340,11 @@ impl LayerCheck {
 
 impl Known {
     pub(super) fn of(entry: &Entry) -> Self {
-        let mut hasher = crc32fast::Hasher::new();
+        let mut xattrs = Crc32::default();
         for (name, value) in &entry.xattrs {
             for bytes in [name, value] {
-                hasher.update(&(bytes.len() as u64).to_le_bytes());
-                hasher.update(bytes);
+                xattrs.update(&(bytes.len() as u64).to_le_bytes());
+                xattrs.update(bytes);
             }
         }
         Self {
@@ -352,7 +353,7 @@ impl Known {
             mode: entry.mode,
             owner: (entry.uid, entry.gid),
             mtime: entry.mtime,
-            xattrs: hasher.finalize(),
+            xattrs: xattrs.sum(),
             has_capability: entry.xattrs.contains_key(&b"security.capability"[..]),
         }
     }

@@ -112,7 +112,7 @@ impl Platforms {
 
 /// A platform in its usual words (platforms/database.go).
 pub fn normal(platform: &Platform) -> Platform {
-    let lower = |text: &str| text.to_lowercase();
+    let lower = |text: &str| text.to_ascii_lowercase();
     let os = match &lower(&platform.os)[..] {
         "" => "linux".to_owned(),
         "macos" => "darwin".to_owned(),

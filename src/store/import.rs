@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::content::UNCOMPRESSED;
 use super::document::Budget;
 use super::{Client, Descriptor, Platforms, Result, StoreError};
@@ -247,7 +245,7 @@ impl Client<'_> {
     /// The platform that a configuration says, as the member of a descriptor.
     fn platform_json(&self, config: &Descriptor) -> Result<String> {
         let platform = self.config_platform(config)?;
-        let quoted = |text: &str| Value::from(text).to_string();
+        let quoted = |text: &str| serde_json::to_string(text).expect("a text is always JSON");
         let variant = platform.variant.iter();
         let variant: String = variant
             .map(|text| format!(r#","variant":{}"#, quoted(text)))

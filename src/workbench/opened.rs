@@ -133,7 +133,7 @@ impl<'a> Arrival<'a> {
 /// The name that an image came with, or one made of the archive's.
 fn reference_of(entry: &ImageEntry, archive: &str) -> Reference {
     let stem = archive.rsplit('/').next().unwrap_or(archive);
-    let stem = stem.split(".tar").next().unwrap_or(stem).to_lowercase();
+    let stem = stem.split(".tar").next().unwrap_or(stem).to_ascii_lowercase();
     let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let stem: String = stem.chars().map(allowed).take(60).collect();
     let stem = stem.trim_matches('-');

@@ -7,7 +7,7 @@ use crate::tree::Time;
 pub(super) fn bytes(size: u64) -> String {
     const UNITS: [&str; 9] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
     let (size, unit) = scaled(size, 1024.0, &UNITS);
-    format!("{size:.1} {unit}")
+    format!("{} {unit}", decimal(size, 1))
 }
 
 /// A size in powers of 1000, with four digits: `1.033MB` (`HumanSize` of go-units).
@@ -19,7 +19,7 @@ pub(super) fn human_size(size: u64) -> String {
         10.0.. => 2,
         _ => 3,
     };
-    let digits = format!("{size:.decimals$}");
+    let digits = decimal(size, decimals);
     let digits = digits.trim_end_matches('0').trim_end_matches('.');
     format!("{digits}{unit}")
 }
@@ -33,6 +33,21 @@ fn scaled(size: u64, base: f64, units: &[&'static str]) -> (f64, &'static str) {
         unit = units.next().expect("64 bits end before them");
     }
     (scaled, unit)
+}
+
+/// What `{value:.decimals$}` gives, for values from 0 to 1024 and at most three decimals. The formatting of floats
+/// that the library has is for all of them, and takes 12 kB of the page's wasm.
+fn decimal(value: f64, decimals: u32) -> String {
+    // The last decimal is what is left of the bits behind 2^-64, of which such a value has none but for the
+    // tiniest: exact, and so are halves, which go to the even neighbour.
+    const ONE: f64 = (1_u128 << 64) as f64;
+    let power = 10_u64.pow(decimals);
+    let scaled = (value * ONE) as u128 * u128::from(power);
+    let (whole, rest) = ((scaled >> 64) as u64, scaled as u64);
+    let half = 1 << 63;
+    let rounded = whole + u64::from(rest > half || rest == half && whole % 2 == 1);
+    let width = decimals as usize;
+    format!("{}.{:0width$}", rounded / power, rounded % power)
 }
 
 /// How long something took: `HumanDuration` of go-units. A clock that went back shows no time.
@@ -111,7 +126,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// A text as JSON has it.
 pub(super) fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    serde_json::to_string(text).expect("a text is always JSON")
 }
 
 /// A compact JSON document as Go's `MarshalIndent` writes it: four blanks for each level, and what HTML reads
@@ -167,6 +182,7 @@ pub(super) fn indented(compact: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     #[test]
     fn sizes_have_the_digits_of_go() {
@@ -185,6 +201,21 @@ mod tests {
                 (bytes(size), human_size(size)),
                 (binary.to_owned(), human.to_owned())
             );
+        }
+    }
+
+    #[test]
+    fn decimals_are_those_of_the_library() {
+        let mut random = Random::new(3);
+        for base in [1000.0, 1024.0] {
+            for _ in 0..20_000 {
+                let size = (1 << random.below(63)) + random.below(1 << 20) as u64;
+                let (size, _) = scaled(size, base, &[""; 9]);
+                for decimals in 1..=3 {
+                    let expected = format!("{size:.0$}", decimals as usize);
+                    assert_eq!(decimal(size, decimals), expected);
+                }
+            }
         }
     }
 

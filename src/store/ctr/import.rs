@@ -136,14 +136,14 @@ pub(super) fn platform(text: &str) -> Result<Platform, Exit> {
         )));
     }
     let made = |os: &str, architecture: &str, variant: Option<&str>| Platform {
-        os: os.to_lowercase(),
-        architecture: architecture.to_lowercase(),
-        variant: variant.map(str::to_lowercase),
+        os: os.to_ascii_lowercase(),
+        architecture: architecture.to_ascii_lowercase(),
+        variant: variant.map(str::to_ascii_lowercase),
     };
     match parts[..] {
         ["linux"] => Ok(Platform::default()),
         [os @ ("windows" | "darwin" | "freebsd" | "macos")] => Ok(made(os, "amd64", None)),
-        [architecture] if ARCHITECTURES.contains(&&architecture.to_lowercase()[..]) => {
+        [architecture] if ARCHITECTURES.contains(&&architecture.to_ascii_lowercase()[..]) => {
             Ok(made("linux", architecture, None))
         }
         [one] => Err(Exit::failed(format_args!(

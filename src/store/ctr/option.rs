@@ -238,37 +238,51 @@ fn boolean(name: &str, value: &str) -> Result<bool, Misuse> {
 
 /// The whole seconds of a time span as Go writes it, such as `1h30m` or `0`.
 pub(super) fn span(text: &str) -> Option<i64> {
-    const UNITS: [(&str, f64); 8] = [
-        ("ns", 1e-9),
-        ("us", 1e-6),
-        ("µs", 1e-6),
-        ("μs", 1e-6),
-        ("ms", 1e-3),
-        ("s", 1.0),
-        ("m", 60.0),
-        ("h", 3600.0),
+    const UNITS: [(&str, u128); 8] = [
+        ("ns", 1),
+        ("us", 1_000),
+        ("µs", 1_000),
+        ("μs", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("m", 60_000_000_000),
+        ("h", 3_600_000_000_000),
     ];
-    /// Go holds spans in 64 bits of nanoseconds.
-    const MOST: f64 = i64::MAX as f64 / 1e9;
     let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
     if rest == "0" {
         return Some(0);
     }
-    let mut seconds = 0.0;
+    let mut nanos = 0;
     while !rest.is_empty() {
         let end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
         let (number, after) = rest.split_at(end);
         let end = after.find(|letter: char| letter.is_ascii_digit() || letter == '.');
         let (unit, after) = after.split_at(end.unwrap_or(after.len()));
         let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        seconds += number.parse::<f64>().ok()? * factor;
+        nanos += of_unit(number, *factor)?;
+        // Go holds spans in 64 bits.
+        i64::try_from(nanos).ok()?;
         rest = after;
     }
-    (!text.is_empty() && rest.is_empty() && seconds > 0.0 && seconds <= MOST)
-        .then_some((sign * seconds) as i64)
+    (nanos > 0).then_some(sign * (nanos / 1_000_000_000) as i64)
+}
+
+/// So many of a unit, which has so many nanoseconds: digits with a point between, before or behind them.
+fn of_unit(number: &str, nanos: u128) -> Option<u128> {
+    /// More digits behind the point are below a nanosecond.
+    const DIGITS: usize = 18;
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let is_number = number != "." && part.bytes().all(|byte| byte.is_ascii_digit());
+    let part = &part[..part.len().min(DIGITS)];
+    let value = |digits: &str| match digits {
+        "" => Some(0),
+        _ => digits.parse::<u64>().ok().map(u128::from),
+    };
+    let part_nanos = value(part)? * nanos / 10_u128.pow(part.len() as u32);
+    is_number.then_some(value(whole)? * nanos + part_nanos)
 }
 
 #[cfg(test)]
@@ -352,6 +366,11 @@ mod tests {
             ("", None),
             ("10", None),
             ("1d", None),
+            (".5h", Some(1_800)),
+            ("1.h", Some(3_600)),
+            ("1.2.3h", None),
+            ("1.9999999999999999999s", Some(1)),
+            ("99999999999999999999s", None),
             (".h", None),
             ("9999999h", None),
         ] {
