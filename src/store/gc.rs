@@ -87,7 +87,7 @@ impl Reason {
             Self::Container(id) => format!("The container {id} writes to it."),
             Self::Lease(id) => format!("The lease {id} keeps it."),
             Self::RootLabel => format!("It has the label {ROOT}."),
-            Self::Label { of, label } => format!("{of}, which is kept, has the label {label} with its name."),
+            Self::Label { of, label } => format!("{of}, which is kept, leads to it by the label {label}."),
             Self::Child(key) => format!("The snapshot {key}, which is kept, stands on it."),
             Self::Unreached => "No image, container or lease leads to it.".to_owned(),
             Self::Leftover => "It was removed already; only the disk still has it.".to_owned(),

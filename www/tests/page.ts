@@ -1,4 +1,5 @@
 /** What the tests do over and over: open the page, wait for its digests, read them, drop files on it. */
+import AxeBuilder from '@axe-core/playwright';
 import { expect, type Locator, type Page } from '@playwright/test';
 
 /** The page with all digests known. Anything the browser complains about fails the test. */
@@ -114,4 +115,24 @@ export function archiveCard(page: Page): Locator {
 /** No part of the page is wider than the page. */
 export async function fits(page: Page): Promise<void> {
   expect(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)).toBe(false);
+}
+
+/** Nothing here keeps anybody out, in both themes: axe's rules, contrast among them. One page for all, as a new one is
+ *  dear. */
+export async function noBarriers(page: Page, where = ''): Promise<void> {
+  const found: string[] = [];
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    // Colours fade; they are judged when they rest.
+    await page.evaluate(async () => {
+      const ends = (one: Animation) => Number.isFinite(one.effect?.getComputedTiming().endTime);
+      const all = document.getAnimations().filter(ends);
+      await Promise.all(all.map(({ finished }) => finished.catch(() => {})));
+    });
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    for (const { id, nodes } of violations)
+      found.push(`${where} ${colorScheme}, ${id}: ${nodes.map(({ html }) => html).join('\n')}`);
+  }
+  await page.emulateMedia({ colorScheme: null, reducedMotion: null });
+  expect(found).toEqual([]);
 }

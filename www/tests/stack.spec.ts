@@ -1,8 +1,7 @@
 /** The acetate stack and the core sample: as they are looked at, by pointer, by keys, and by those who hear them. */
-import AxeBuilder from '@axe-core/playwright';
 import { expect, test, type Page } from '@playwright/test';
 import { ociArchive } from './archives';
-import { fits, layer, open, openArchive, settled, take } from './page';
+import { fits, layer, noBarriers, open, openArchive, settled, take } from './page';
 import type { Entry } from './tar';
 
 const dir = (name: string): Entry => ({ name: `./${name}/`, type: '5' });
@@ -353,20 +352,12 @@ test('a layer that is added hangs in front', async ({ page }) => {
   await expect(page.locator('.film.hand .tag')).toHaveText('A');
 });
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test.describe(`no barriers, ${colorScheme}`, () => {
-    test.use({ colorScheme });
-    for (const name of ['Apart', 'Through', 'Table']) {
-      test(name, async ({ page }) => {
-        await start(page, '#stack');
-        await cell(page, 'A', '/etc/ssl/certs/old.pem').locator('.label').click();
-        await look(page, name).click();
-        await page.waitForTimeout(800);
-        const { violations } = await new AxeBuilder({ page }).analyze();
-        expect(
-          violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join('\n')}`),
-        ).toEqual([]);
-      });
-    }
-  });
-}
+test('no barriers, however it is looked at', async ({ page }) => {
+  await start(page, '#stack');
+  await cell(page, 'A', '/etc/ssl/certs/old.pem').locator('.label').click();
+  for (const name of ['Apart', 'Through', 'Table']) {
+    await look(page, name).click();
+    await expect(look(page, name)).toHaveAttribute('aria-pressed', 'true');
+    await noBarriers(page, name);
+  }
+});

@@ -1,9 +1,20 @@
 /** The views of an opened image: what they show, where they lead, and that every place has an address. */
-import AxeBuilder from '@axe-core/playwright';
 import { readFileSync } from 'node:fs';
 import { expect, test, type Page } from '@playwright/test';
 import { LAYERS, ociArchive, sha256, type Image } from './archives';
-import { archiveCard, digests, fits, open, openArchive, rail, settled, tab, take, treeRow } from './page';
+import {
+  archiveCard,
+  digests,
+  fits,
+  noBarriers,
+  open,
+  openArchive,
+  rail,
+  settled,
+  tab,
+  take,
+  treeRow,
+} from './page';
 import { tar } from './tar';
 
 const IMAGES: Image[] = [
@@ -272,23 +283,15 @@ test('every view fits on a phone', async ({ page }) => {
   await fits(page);
 });
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test.describe(`no barriers, ${colorScheme}`, () => {
-    test.use({ colorScheme });
-    for (const [name] of PLACES) {
-      test(name, async ({ page }) => {
-        await start(page, '#files?path=/etc/hosts');
-        await take(page, 'B');
-        await tab(page, 'Files');
-        await treeRow(page, '/etc/hosts').click();
-        await tab(page, name);
-        await page.getByRole('button', { name: 'Dismiss' }).first().click();
-        await page.waitForTimeout(700);
-        const { violations } = await new AxeBuilder({ page }).analyze();
-        expect(
-          violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join('\n')}`),
-        ).toEqual([]);
-      });
-    }
-  });
-}
+test('no barriers in any view', async ({ page }) => {
+  await start(page, '#files?path=/etc/hosts');
+  await take(page, 'B');
+  await tab(page, 'Files');
+  await treeRow(page, '/etc/hosts').click();
+  await page.getByRole('button', { name: 'Dismiss' }).first().click();
+  for (const [name] of PLACES) {
+    await tab(page, name);
+    await page.waitForTimeout(500);
+    await noBarriers(page, name);
+  }
+});

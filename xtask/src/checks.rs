@@ -82,9 +82,7 @@ const STEPS: &[Step] = &[
     step(Group::Page, "page: size", |places| page::script(places, "size")),
     step(Group::Page, "page: browser", |_| packages::ensure(BROWSER)),
     step(Group::Page, "page: its download in real runtimes", page_image),
-    step(Group::Page, "page: tests in a browser", |places| {
-        page::script(places, "e2e")
-    }),
+    step(Group::Page, "page: tests in a browser", page::browser_tests),
 ];
 
 const fn step(group: Group, name: &'static str, check: fn(&Places) -> Outcome) -> Step {

@@ -48,6 +48,11 @@ pub fn script(places: &Places, name: &str) -> Outcome {
     run(npm(places).args(["run", "--silent", name]))
 }
 
+/// Runs the browser tests as on CI: what fails is tried once more, recorded, and told.
+pub fn browser_tests(places: &Places) -> Outcome {
+    run(npm(places).args(["run", "--silent", "e2e"]).env("CI", "1"))
+}
+
 fn npm(places: &Places) -> Command {
     let mut command = Command::new("npm");
     command.current_dir(places.www());

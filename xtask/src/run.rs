@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 /// Why a task failed, in words that say what to do where something can be done.
 #[derive(Debug)]
@@ -44,6 +45,20 @@ pub fn with_output_in<T>(file: File, work: impl FnOnce() -> T) -> T {
     let done = work();
     OUTPUT.set(None);
     done
+}
+
+/// Does two things side by side; what their programs print goes where this thread's goes.
+pub fn side_by_side(one: impl FnOnce() -> Outcome, other: impl FnOnce() -> Outcome + Send) -> Outcome {
+    let output = OUTPUT.with_borrow(|output| output.as_ref().map(File::try_clone).transpose());
+    let output = output.map_err(|error| Failure::new(format!("the file for the output: {error}")))?;
+    thread::scope(|scope| {
+        let other = scope.spawn(move || match output {
+            Some(file) => with_output_in(file, other),
+            None => other(),
+        });
+        let one = one();
+        one.and(other.join().expect("no task panics"))
+    })
 }
 
 /// Runs a program to its end, its output going where ours goes.
@@ -152,6 +167,25 @@ mod tests {
         let written = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!(written, "out\nerr\n");
+    }
+
+    #[test]
+    fn side_by_side_each_prints_to_the_file_and_each_can_fail() {
+        let path = env::temp_dir().join(format!("handroll-xtask-both-{}", std::process::id()));
+        let file = File::create(&path).unwrap();
+        let outcome = with_output_in(file, || {
+            side_by_side(
+                || run(Command::new("sh").args(["-c", "echo one"])),
+                || run(Command::new("sh").args(["-c", "echo other; exit 4"])),
+            )
+        });
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(
+            written.contains("one\n") && written.contains("other\n"),
+            "{written}"
+        );
+        assert!(outcome.unwrap_err().to_string().contains("exit 4"));
     }
 
     #[test]

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use crate::page;
 use crate::places::Places;
-use crate::run::{Failure, Outcome, run};
+use crate::run::{Failure, Outcome, run, side_by_side};
 use crate::stamp::{Stamp, make_directory};
 use crate::tools;
-use crate::wasm_target::{self, TARGET};
+use crate::wasm_target::{self, TARGET, WasmCompiler};
 
 /// The features that every browser of the last years has, and that the compiler therefore uses.
 const FEATURES: [&str; 7] = [
@@ -42,29 +42,34 @@ struct Core {
     package: &'static str,
 }
 
-/// The one that the page starts with, and the one that takes over when more is asked.
-const CORES: [Core; 2] = [
-    Core {
-        name: "lean",
-        profile: "lean",
-        features: "lean",
-        package: "src/core/pkg-lean",
-    },
-    Core {
-        name: "core",
-        profile: "wasm",
-        features: "",
-        package: "src/core/pkg",
-    },
-];
+/// The one that the page starts with.
+const LEAN: Core = Core {
+    name: "lean",
+    profile: "lean",
+    features: "lean",
+    package: "src/core/pkg-lean",
+};
 
-/// Builds the cores into the page's sources, if they changed.
+/// The one that takes over when more is asked.
+const WHOLE: Core = Core {
+    name: "core",
+    profile: "wasm",
+    features: "",
+    package: "src/core/pkg",
+};
+
+/// Builds the cores into the page's sources, if they changed: side by side, as each is linked by one thread.
 pub fn build(places: &Places) -> Outcome {
-    CORES.iter().try_for_each(|core| build_one(places, core))
+    let compiler = wasm_target::ensure(places)?;
+    let bindgen = &tools::wasm_bindgen(places)?;
+    page::ensure_modules(places)?;
+    side_by_side(
+        || build_one(places, &WHOLE, compiler, bindgen),
+        || build_one(places, &LEAN, compiler, bindgen),
+    )
 }
 
-fn build_one(places: &Places, core: &Core) -> Outcome {
-    let compiler = wasm_target::ensure(places)?;
+fn build_one(places: &Places, core: &Core, compiler: WasmCompiler, bindgen: &Path) -> Outcome {
     // Cargo knows best whether there is something to compile.
     run(compiler.command(places, "cargo").args([
         "build",
@@ -84,9 +89,6 @@ fn build_one(places: &Places, core: &Core) -> Outcome {
         .join(TARGET)
         .join(core.profile)
         .join("handroll.wasm");
-    let bindgen = tools::wasm_bindgen(places)?;
-    page::ensure_modules(places)?;
-
     let package = places.www().join(core.package);
     let file = format!("{}_bg.wasm", core.name);
     let inputs = [

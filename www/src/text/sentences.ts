@@ -32,6 +32,19 @@ export function shortKey(key: string): string {
   return /^sha256:[0-9a-f]{64}$/.test(key) ? key.slice(7, 15) : key;
 }
 
+/** An image's name without what every name of Docker Hub begins with. */
+export function shortName(name: string): string {
+  return name.replace(/^docker\.io\/(library\/)?/, '');
+}
+
+/** A directory of the snapshotter by its number, without the long way there. */
+export function shortPaths(text: string): string {
+  return text.replace(
+    /\/var\/lib\/containerd\/io\.containerd\.snapshotter\.v1\.overlayfs\/snapshots\//g,
+    '…/',
+  );
+}
+
 /** A part of a path or of options may end a line. */
 export function breakable(text: string): string[] {
   return text.split(/(?<=[/:,=])/);
