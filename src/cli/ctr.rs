@@ -58,28 +58,30 @@ fn now() -> Time {
 pub fn run(arguments: &CtrArgs) -> Result<Verdict, Failure> {
     let line = arguments.line()?;
     let root = arguments.root();
-    let (mut ran, running) = {
+    let (mut ran, started) = {
         let (mut store, mut disk) = open(&root)?;
         let mut ran = with_client(&mut store, &mut disk, |client, host| {
             ctr::run(client, host, &line)
         });
-        let running = ran.task.take().map(|task| {
-            let running = start(&mut store, &mut disk, &task);
-            (task, running)
-        });
+        let mut started = None;
+        if let Some(task) = ran.task.take() {
+            match start(&mut store, &mut disk, &task) {
+                Ok(running) => started = Some((task, running)),
+                Err(reason) => ran.go_on(with_client(&mut store, &mut disk, |client, host| {
+                    ctr::ended(client, host, &task, Err(reason), true)
+                })),
+            }
+        }
         disk.save(&store).map_err(Failure::work)?;
-        (ran, running)
+        (ran, started)
     };
     print(&ran)?;
-    if let Some((task, running)) = running {
+    if let Some((task, running)) = started {
         // Others can work on the store meanwhile.
-        let (outcome, lock) = match running.map(StoreTask::run) {
-            Ok((outcome, lock)) => (outcome, Some(lock)),
-            Err(reason) => (Err(reason), None),
-        };
+        let (outcome, lock) = running.run();
         let (mut store, mut disk) = open(&root)?;
         ran = with_client(&mut store, &mut disk, |client, host| {
-            ctr::ended(client, host, &task, outcome)
+            ctr::ended(client, host, &task, outcome, lock.is_current())
         });
         disk.save(&store).map_err(Failure::work)?;
         drop(lock);

@@ -59,7 +59,7 @@ pub use session::{Session, UnmountError, Unmounted, Upper, unmount_at};
 pub use signal::raise;
 pub use store_disk::{StoreDisk, StoreDiskError};
 pub use store_place::StorePlace;
-pub use store_task::StoreTask;
+pub use store_task::{StoreTask, TaskLock};
 pub use unpack::{UnpackError, UnpackedRoot, unpack};
 
 /// A number for a new source, used once in this process.

@@ -6,6 +6,8 @@
 //!                                       ingest/            blobs on their way
 //!      io.containerd.snapshotter.v1.overlayfs/snapshots/N/fs, work
 //!      io.containerd.metadata.v1.handroll/meta.json        what is there, of which the others are but the bytes
+//!                                         meta.json.new    room for the next, so that what is to go can go from a
+//!                                                          disk that is full
 //!                                         lock             held while the store is worked on
 //! ```
 //!
@@ -20,7 +22,7 @@ use std::os::unix::fs::{
 };
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock, syncfs};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, syncfs};
 use rustix::io::Errno;
 
 use super::layer_root::{LayerRoot, Powers};
@@ -36,8 +38,9 @@ use crate::layer::dialect::apply_layer;
 use crate::store::{Applied, ApplyError, Disk, DiskError, Effects, Store, Usage};
 use crate::tree::Time;
 
-/// The file of the metadata.
+/// The file of the metadata, and where the next comes to be.
 const METADATA: &str = "meta.json";
+const NEXT: &str = "meta.json.new";
 /// What is there where containerd itself keeps its metadata.
 const CONTAINERDS: &str = "io.containerd.metadata.v1.bolt";
 
@@ -127,6 +130,7 @@ impl StoreDisk {
             (place.blobs(), 0o755),
             (place.ingest(), 0o755),
             (place.snapshots(), 0o700),
+            (place.tasks(), 0o700),
         ] {
             make_directory(&path, mode)?;
         }
@@ -182,6 +186,24 @@ impl StoreDisk {
                 self.delete(&self.place.snapshots().join(name))?;
             }
         }
+        self.sweep_tasks(store)
+    }
+
+    /// Deletes the bundles of tasks that the metadata does not name: they were never started.
+    fn sweep_tasks(&self, store: &Store) -> Result<()> {
+        let tasks = self.place.tasks();
+        for name in names_in(&tasks)? {
+            let Some(namespace) = store.namespace(&name) else {
+                self.delete(&tasks.join(name))?;
+                continue;
+            };
+            for id in names_in(&tasks.join(&name))? {
+                let container = namespace.containers.get(&id);
+                if container.is_none_or(|container| container.task.is_none()) {
+                    self.delete(&tasks.join(&name).join(id))?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -204,11 +226,10 @@ impl StoreDisk {
         }
         let root = self.place.root();
         at(root, File::open(root).and_then(|root| Ok(syncfs(&root)?)))?;
-        let beside = self.place.metadata().join("meta.json.new");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let written = options.open(&beside).and_then(|mut file| {
+        let beside = self.place.metadata().join(NEXT);
+        let written = open_to_write(&beside).and_then(|mut file| {
             file.write_all(&bytes)?;
+            file.set_len(bytes.len() as u64)?;
             file.sync_all()
         });
         at(&beside, written)?;
@@ -221,6 +242,9 @@ impl StoreDisk {
         for path in std::mem::take(&mut self.removed) {
             self.delete(&path)?;
         }
+        // Where there is no room for it now, or it cannot be kept, none was promised.
+        let _ = open_to_write(&beside)
+            .and_then(|file| Ok(fallocate(&file, FallocateFlags::empty(), 0, bytes.len() as u64)?));
         Ok(())
     }
 }
@@ -237,7 +261,8 @@ fn check_place(root: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         names => at(root, names)?,
     };
-    match has("io.containerd.metadata.v1.handroll") || names.count() == 0 {
+    // In this order: another process may begin a store there just now, and what it makes first is this directory.
+    match names.count() == 0 || has("io.containerd.metadata.v1.handroll") {
         true => Ok(()),
         false => Err(StoreDiskError::NotEmpty {
             root: root.to_owned(),
@@ -249,10 +274,15 @@ fn make_directory(path: &Path, mode: u32) -> Result<()> {
     at(path, DirBuilder::new().recursive(true).mode(mode).create(path))
 }
 
-fn lock(path: &Path, wait: &mut dyn FnMut()) -> Result<File> {
+/// Opens a file as it is, or makes one, for its owner only.
+fn open_to_write(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
-    let file = at(path, options.open(path))?;
+    options.open(path)
+}
+
+fn lock(path: &Path, wait: &mut dyn FnMut()) -> Result<File> {
+    let file = at(path, open_to_write(path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => {
             wait();

@@ -72,6 +72,11 @@ impl StorePlace {
         self.directory(number).join("work")
     }
 
+    /// Where the tasks are.
+    pub(super) fn tasks(&self) -> PathBuf {
+        self.path(&[TASKS])
+    }
+
     /// The directory of a task.
     pub(super) fn task(&self, namespace: &str, id: &str) -> PathBuf {
         self.path(&[TASKS, namespace, id])

@@ -3,16 +3,20 @@
 //! ```text
 //! ROOT/io.containerd.runtime.v2.task/NAMESPACE/ID/config.json, rootfs, pid    the bundle
 //!                                                 runtime/                    the runtime's own state
-//!                                                 lock      held by whoever waits for the container
+//!                                                 lock      held by whoever waits for the container, till its end is
+//!                                                           noted
+//!                                                 running   held till the runtime has come to its end
 //! ```
 //!
 //! The root file system is mounted where only the container and whoever waits for it see it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::mount::mount_bind;
@@ -24,8 +28,12 @@ use super::place::remove_directory;
 use super::store_place::StorePlace;
 use crate::store::{Container, Namespace, Store, Task};
 
+const LOCK: &str = "lock";
+const RUNNING: &str = "running";
 /// The exit code of a container whose end nobody saw: it was killed with whoever waited for it.
 const LOST: u32 = 137;
+/// How long a runtime has to come to its end once its container is killed; one that is stopped does not.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A container that is about to be started.
 pub struct StoreTask {
@@ -33,13 +41,25 @@ pub struct StoreTask {
     bundle: Bundle,
     runtime: Runtime,
     rootfs: Rootfs,
-    lock: File,
+    lock: TaskLock,
+    _running: File,
 }
 
 /// That a container's end is still to be noted: as long as the value lives, no other process takes it for one whose
 /// end nobody saw.
 pub struct TaskLock {
-    _lock: File,
+    file: File,
+    path: PathBuf,
+}
+
+impl TaskLock {
+    /// Whether the container's task still is the one that this is of: another process may have deleted it by force,
+    /// and the next may run by now.
+    pub fn is_current(&self) -> bool {
+        let inode =
+            |metadata: io::Result<fs::Metadata>| metadata.ok().map(|found| (found.dev(), found.ino()));
+        inode(fs::metadata(&self.path)) == inode(self.file.metadata())
+    }
 }
 
 /// What has to be mounted.
@@ -68,16 +88,15 @@ impl StorePlace {
     ) -> Result<StoreTask, String> {
         let directory = self.task(namespace, id);
         let said = |error: io::Error| format!("{}: {error}", directory.display());
-        let lock = (|| {
+        let (file, running) = (|| {
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
                 .create(directory.join("rootfs"))?;
-            let lock = open_lock(&directory)?;
-            flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+            let locks = (locked(&directory.join(LOCK))?, locked(&directory.join(RUNNING))?);
             let spec = container.spec.read_all(u64::MAX).map_err(io::Error::other)?;
             fs::write(directory.join("config.json"), spec)?;
-            Ok(lock)
+            Ok(locks)
         })()
         .map_err(said)?;
         let rootfs = match parents {
@@ -92,19 +111,31 @@ impl StorePlace {
             bundle: Bundle::at(&directory),
             runtime: self.runtime(namespace, id)?,
             rootfs,
-            lock,
+            lock: TaskLock {
+                file,
+                path: directory.join(LOCK),
+            },
+            _running: running,
         })
     }
 
-    /// Sends a signal to a container.
+    /// Sends a signal to a container, if it has not ended: that may not have been noted yet.
     pub fn signal_task(&self, namespace: &str, id: &str, signal: u8) -> Result<(), String> {
-        self.runtime(namespace, id)?.kill(id, signal)
+        match is_locked(&self.task(namespace, id).join(RUNNING)) {
+            true => self.runtime(namespace, id)?.kill(id, signal),
+            false => Ok(()),
+        }
     }
 
-    /// Removes what belonged to a task.
+    /// Removes what belonged to a task that has ended, once its runtime needs it no more.
     pub fn remove_task(&self, namespace: &str, id: &str) {
+        let directory = self.task(namespace, id);
+        let start = Instant::now();
+        while is_locked(&directory.join(RUNNING)) && start.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(5));
+        }
         // What cannot be removed now is in nobody's way: the next task of this name uses it.
-        let _ = remove_directory(&self.task(namespace, id));
+        let _ = remove_directory(&directory);
     }
 
     /// What has become of the tasks that run: their process ids, and those whose end nobody saw are ended.
@@ -140,11 +171,7 @@ impl StorePlace {
 
     fn look_after(&self, namespace: &str, id: &str, task: Task) -> Task {
         let directory = self.task(namespace, id);
-        let lock = open_lock(&directory).ok();
-        let is_waited_for = lock.is_some_and(|lock| {
-            flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK)
-        });
-        if !is_waited_for {
+        if !is_locked(&directory.join(LOCK)) {
             if let Ok(runtime) = self.runtime(namespace, id) {
                 runtime.end_all();
             }
@@ -162,16 +189,24 @@ impl StorePlace {
     }
 }
 
-fn open_lock(directory: &std::path::Path) -> io::Result<File> {
+/// Makes a file, and locks it.
+fn locked(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
-    options.open(directory.join("lock"))
+    let file = options.open(path)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(file)
+}
+
+fn is_locked(path: &Path) -> bool {
+    let lock = FlockOperation::NonBlockingLockExclusive;
+    File::open(path).is_ok_and(|file| flock(&file, lock) == Err(rustix::io::Errno::WOULDBLOCK))
 }
 
 impl StoreTask {
     /// Runs the container and waits for its end; its exit code, and what to hold until that is noted.
     pub fn run(self) -> (Result<u32, String>, TaskLock) {
-        (self.run_to_end(), TaskLock { _lock: self.lock })
+        (self.run_to_end(), self.lock)
     }
 
     fn run_to_end(&self) -> Result<u32, String> {

@@ -198,9 +198,7 @@ impl AtPrompt<'_> {
                     prompt.waiting.extend((!task.is_detached).then_some(task));
                 }
                 Err(reason) => {
-                    let ended = ctr::ended(&mut client, &mut host, &task, Err(reason));
-                    ran.output.extend(ended.output);
-                    ran.status = ended.status;
+                    ran.go_on(ctr::ended(&mut client, &mut host, &task, Err(reason), true));
                 }
             }
         }

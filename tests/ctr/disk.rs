@@ -89,11 +89,39 @@ fn what_the_metadata_does_not_name_is_not_there() {
     )
     .expect("a new file");
     fs::create_dir_all(root.join(SNAPSHOTS).join("99/fs/deep")).expect("a new directory");
+    let tasks = root.join("io.containerd.runtime.v2.task");
+    fs::create_dir_all(tasks.join("default/c/rootfs")).expect("a new directory");
+    fs::create_dir_all(tasks.join("other/c/rootfs")).expect("a new directory");
     let metadata = root.join(METADATA);
     fs::write(metadata.with_extension("json.new"), "{").expect("a new file");
     check_consistent(&root);
     let number = text(&mut ctr(&root, &["snapshots", "prepare", "-t", "/t", "next"]));
     assert!(number.contains("/snapshots/3/fs "), "{number}");
+    assert_eq!(names(tasks.clone()), ["default".to_owned()].into());
+    assert!(names(tasks.join("default")).is_empty());
+}
+
+/// On a disk without any room what was begun is swept, and what is there can be removed.
+#[test]
+fn a_full_disk_can_be_emptied() {
+    let (archives, _) = archives::make();
+    let script = r#"set -e
+        mount -t tmpfs -o size=8m tmpfs "$place"
+        ctr() { "$handroll" ctr --root "$place/store" "$@"; }
+        ctr images import hybrid.tar > /dev/null
+        dd if=/dev/zero of="$place/rest" bs=4k 2> /dev/null || :
+        if ctr images import other.tar; then exit 9; fi
+        ctr images ls -q
+        ctr images rm docker.io/library/handroll:latest
+        ctr content ls -q
+        ls "$place/store/io.containerd.content.v1.content/blobs/sha256""#;
+    let space = TempDir::new().expect("a directory for tests");
+    let mut shell = Command::new("unshare");
+    shell.args(["--mount", "sh", "-c", script]);
+    shell.env("place", space.path());
+    shell.env("handroll", env!("CARGO_BIN_EXE_handroll"));
+    let name = "docker.io/library/handroll:latest\n";
+    assert_eq!(text(shell.current_dir(archives.path())), [name, name].concat());
 }
 
 fn spawn(command: &mut Command) -> Child {
@@ -306,6 +334,49 @@ fn a_container_is_waited_for_until_its_end_is_noted() {
     drop(store);
     assert_eq!(child.wait().expect("it is ours").code(), Some(3));
     assert_eq!(text(&mut line(&["tasks", "ls", "-q"])), "");
+}
+
+/// A container has ended, but before that is noted its task is deleted by force and started anew: that one is left
+/// alone.
+#[test]
+fn a_task_is_told_from_the_next() {
+    let (archives, _) = archives::make();
+    let space = TempDir::new().expect("a directory for tests");
+    let root = space.path().join("store");
+    let namespace = format!("next{}", std::process::id());
+    let line = |line: &[&str]| ctr(&root, &[&["-n", &namespace], line].concat());
+    ok(line(&["images", "import", "hybrid.tar"]).current_dir(archives.path()));
+    let first_line = |stream: &mut dyn Read| {
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).expect("UTF-8");
+        line
+    };
+    let begun = |mut command: Command| {
+        let mut child = spawn(command.stdin(Stdio::piped()));
+        assert_eq!(first_line(child.stdout.as_mut().expect("a pipe")), "begun\n");
+        child
+    };
+    let script = "echo begun; read end; exit 3";
+    let image = "docker.io/library/handroll:latest";
+    let mut first = begun(line(&["run", "--rm", image, "c", "/bin/sh", "-c", script]));
+    let store = File::open(root.join("io.containerd.metadata.v1.handroll/lock")).expect("it is there");
+    flock(&store, FlockOperation::LockExclusive).expect("nobody works on it");
+    drop(first.stdin.take());
+    let waits = first_line(first.stderr.as_mut().expect("a pipe"));
+    assert!(waits.contains("waiting for another handroll"), "{waits}");
+    let signal = |name: &str| ok(Command::new("kill").arg(name).arg(first.id().to_string()));
+    signal("-STOP");
+    drop(store);
+    ok(&mut line(&["tasks", "rm", "-f", "c"]));
+    let mut next = begun(line(&["tasks", "start", "c"]));
+    signal("-CONT");
+    assert_eq!(first.wait().expect("it is ours").code(), Some(3));
+    let listed = text(&mut line(&["tasks", "ls"]));
+    assert!(listed.ends_with("RUNNING\n"), "{listed}");
+    drop(next.stdin.take());
+    assert_eq!(next.wait().expect("it is ours").code(), Some(3));
+    ok(&mut line(&["containers", "rm", "c"]));
+    check_consistent_in(&root, &namespace);
 }
 
 fn check_consistent_in(root: &Path, namespace: &str) {

@@ -58,6 +58,14 @@ pub struct Ran {
     pub task: Option<NewTask>,
 }
 
+impl Ran {
+    /// Adds what the line did next.
+    pub fn go_on(&mut self, next: Self) {
+        self.output.extend(next.output);
+        self.status = next.status;
+    }
+}
+
 /// An archive to be imported.
 pub enum Archive {
     /// A tar.

@@ -211,23 +211,30 @@ pub(super) const STOP_SIGNAL: &str = "io.containerd.image.config.stop-signal";
 const NOT_STARTED: u32 = 255;
 
 /// What a line goes on to do when the task that it started has ended with an exit code, or could not be started.
+/// `is_current` says that no other line has deleted it meanwhile: if one has, the container may have the next by now.
 pub fn ended(
     client: &mut Client<'_>,
     host: &mut dyn Host,
     task: &NewTask,
     outcome: Result<u32, String>,
+    is_current: bool,
 ) -> Ran {
     let mut ran = Ran::default();
     client.namespace.clone_from(&task.namespace);
     let code = outcome.as_ref().map_or(NOT_STARTED, |code| *code);
     // One that could not be started may have no task.
-    let has_task = (client.container(&task.id)).is_ok_and(|container| container.task.is_some());
-    let done = match has_task {
-        true => (client.end_task(&task.id, code)).and_then(|()| client.delete_task(&task.id).map(drop)),
-        false => Ok(()),
+    let has_task = |client: &Client<'_>| {
+        let container = client.container(&task.id);
+        container.is_ok_and(|container| container.task.is_some())
     };
-    host.forget(&task.namespace, &task.id);
-    let done = done.and_then(|()| match task.removes_container {
+    let mut done = Ok(());
+    if is_current {
+        if has_task(client) {
+            done = (client.end_task(&task.id, code)).and_then(|()| client.delete_task(&task.id).map(drop));
+        }
+        host.forget(&task.namespace, &task.id);
+    }
+    let done = done.and_then(|()| match task.removes_container && !has_task(client) {
         true => client.remove_container(&task.id),
         false => Ok(()),
     });
