@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use handroll::text::{escape, unescape};
 use rig::judges::{in_transport, layout, umoci_unpacks};
@@ -663,10 +665,58 @@ fn bad_images_and_paths_are_one_sentence() {
     ] {
         fails(handroll().args(arguments).current_dir(dir), code, says);
     }
+    // A fifo is read if somebody writes to it, and not waited for.
+    ok(program("mkfifo").arg("fifo").current_dir(dir));
+    fails(
+        handroll().args(["ls", "fifo"]).current_dir(dir),
+        3,
+        "fifo: this file is empty",
+    );
+    fails(handroll().args(["ls", "/dev/zero"]), 3, "not a regular file");
+    let piped = format!("{} ls <(cat x.tar)", env!("CARGO_BIN_EXE_handroll"));
+    let plain = text(handroll().args(["ls", "x.tar"]).current_dir(dir));
+    assert_eq!(text(program("bash").args(["-c", &piped]).current_dir(dir)), plain);
     // A reader that goes away is no failure.
     let script = format!("{} ls x.tar | true", env!("CARGO_BIN_EXE_handroll"));
     let output = ok(program("bash")
         .args(["-c", &format!("set -o pipefail; {script}")])
         .current_dir(dir));
     assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn what_may_not_be_read_in_a_directory_is_told() {
+    let directory = TempDir::new().unwrap();
+    let dir = directory.path();
+    article_files(dir);
+    ok(handroll()
+        .args(["build", "--layer", "base", "--name", "x", "-o", "layout/"])
+        .current_dir(dir));
+    ok(program("chmod").args(["-R", "a+rX", "."]).current_dir(dir));
+    // As somebody whom permissions stop, by a program that he can reach.
+    let to = dir.join("handroll");
+    fs::copy(env!("CARGO_BIN_EXE_handroll"), &to).unwrap();
+    let check = |closed: &str| {
+        let path = dir.join("layout").join(closed);
+        let before = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+        let mut program = Command::new(&to);
+        let program = program.args(["check", "--json", "layout"]).current_dir(dir);
+        let output = program.uid(65534).gid(65534).output().unwrap();
+        fs::set_permissions(&path, before).unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let found = report["findings"].as_array().cloned().unwrap_or_default();
+        let ids = found
+            .iter()
+            .map(|finding| finding["id"].as_str().unwrap().to_owned());
+        (output.status.code(), ids.collect::<Vec<_>>())
+    };
+    let (code, ids) = check("blobs/sha256");
+    assert_eq!(code, Some(1));
+    assert!(ids.contains(&"directory_unreadable".to_owned()), "{ids:?}");
+    assert!(ids.contains(&"manifest_missing".to_owned()), "{ids:?}");
+    let (code, ids) = check("index.json");
+    assert_eq!(code, Some(1));
+    assert!(ids.contains(&"blob_unreadable".to_owned()), "{ids:?}");
+    assert_eq!(check("").0, Some(3));
 }

@@ -2,6 +2,7 @@
 
 use super::links::PendingLink;
 use super::marks::Marks;
+use super::names::PATH_MAX;
 use super::secret::Secret;
 use super::{Check, Finding, Findings, Fix, Place, Reading, relative};
 use crate::compress::crc32::Crc32;
@@ -88,14 +89,19 @@ pub struct LayerCheck {
     /// In the order of the tar.
     pub(super) files: Vec<StoredFile>,
     pub(super) secrets: Vec<Secret>,
-    entries: u64,
+    /// How much was done, in entries: what takes long or is long counts as several.
+    cost: u64,
     pub(super) limit: u64,
+    is_full: bool,
     /// Where the last entry ended.
     end: u64,
 }
 
 /// The most entries whose paths are remembered.
 pub const MAX_ENTRIES: u64 = 1 << 20;
+/// How many bytes of paths that are kept, and of paths that are looked up, count as one entry.
+const KEPT_BYTES: u64 = 256;
+const LOOKED_UP_BYTES: u64 = 2048;
 
 /// From how many stored bytes on a file that nobody sees is told of by its name.
 const LARGE: u64 = 1 << 20;
@@ -112,8 +118,9 @@ impl LayerCheck {
             links: Vec::new(),
             files: Vec::new(),
             secrets: Vec::new(),
-            entries: 0,
+            cost: 0,
             limit: MAX_ENTRIES,
+            is_full: false,
             end: 0,
         }
     }
@@ -190,9 +197,14 @@ impl LayerCheck {
         self.end = entry.end;
         self.names(entry, &path);
         self.oddities(entry, &path);
-        self.entries += 1;
-        if self.entries > self.limit {
-            if self.entries == self.limit + 1 {
+        // No runtime takes it, and all the paths above it would be as long.
+        if path.len() > PATH_MAX {
+            return;
+        }
+        let above: usize = ancestors(&path).map(<[u8]>::len).sum();
+        self.cost += 1 + path.len() as u64 / KEPT_BYTES + above as u64 / LOOKED_UP_BYTES;
+        if self.cost > self.limit {
+            if !std::mem::replace(&mut self.is_full, true) {
                 self.find(Check::TooManyEntries, entry, &path, None);
             }
             return;
@@ -275,6 +287,7 @@ impl LayerCheck {
                 Some(_) => return Way::LowerFile,
                 None => false,
             };
+            self.cost += above.len() as u64 / KEPT_BYTES;
             self.implied.insert(above, Implied { offset, is_below });
         }
         Way::Free

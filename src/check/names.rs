@@ -7,7 +7,7 @@ use crate::tree::{NAME_MAX, WHITEOUT_PREFIX};
 
 /// Room that is left for where an image is unpacked, of the 4096 bytes of a path.
 const ROOM: usize = 256;
-const PATH_MAX: usize = 4096;
+pub(super) const PATH_MAX: usize = 4096;
 
 impl LayerCheck {
     pub(super) fn names(&mut self, entry: &Entry, path: &[u8]) {

@@ -375,3 +375,25 @@ fn what_is_not_there_is_not_missed() {
         assert_eq!(found, [Check::MarkAfterSiblings, Check::Setuid], "{cut}");
     }
 }
+
+#[test]
+fn paths_without_end_are_no_work_without_end() {
+    // All the paths above it would be gigabytes.
+    let deep = format!("file {}", ["a"; 100_000].join("/"));
+    let mut found = checks(vec![layer(&[&deep])]);
+    found.remove(&Check::RuntimeRefuses);
+    assert_eq!(found, BTreeSet::from([Check::PathTooLong]));
+    // One that Linux takes costs as much as it keeps.
+    let lines: Vec<String> = (0..20)
+        .map(|number| format!("file {number}/{}", ["b"; 1900].join("/")))
+        .collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut check = LayerCheck::new(0);
+    check.limit = 20_000;
+    let view = crate::layer::dialect::View::new();
+    for entry in crate::tar::Entries::new(layer(&lines).tar) {
+        check.entry(&entry.unwrap(), view.fs());
+    }
+    let is_full = |finding: &Finding| finding.check == Check::TooManyEntries;
+    assert!(check.findings.list.iter().any(is_full));
+}

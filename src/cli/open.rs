@@ -1,6 +1,7 @@
 //! Opening what IMAGE names: an archive, a directory or standard input; and choosing one of its images.
 
-use std::io::{self, Read as _};
+use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,8 +9,9 @@ use clap::Args;
 use handroll::content::{Content, ContentError, ScratchSpace as _};
 use handroll::image::catalog::{Catalog, ImageEntry, OpenError, OpenJob, Opening};
 use handroll::image::{Platform, Reference};
-use handroll::native::{FileSource, TemporaryFiles, read_files};
+use handroll::native::{FileSource, TemporaryFiles, open_at_once, read_files};
 use handroll::text::escape;
+use rustix::fs::{OFlags, fcntl_setfl};
 
 use super::Failure;
 use super::progress::Progress;
@@ -47,12 +49,10 @@ pub fn open(path: &Path) -> Result<Catalog, Failure> {
         true => OpenJob::files(read_files(path).map_err(|error| fail(&error))?),
         false => {
             let content = match path.as_os_str() == "-" {
-                true => standard_input().map_err(|error| fail(&error)),
-                false => FileSource::open(path)
-                    .map(|source| Content::whole(Arc::new(source)))
-                    .map_err(|error| fail(&error)),
+                true => all_of(io::stdin().lock(), "standard input"),
+                false => read_from(path),
             };
-            OpenJob::archive(&content?, &TemporaryFiles)
+            OpenJob::archive(&content.map_err(|error| fail(&error))?, &TemporaryFiles)
         }
     };
     job.and_then(run).map_err(|error| fail(&error))
@@ -68,23 +68,39 @@ fn run(mut job: OpenJob) -> Result<Catalog, OpenError> {
     }
 }
 
-/// All of standard input, kept in scratch: an archive has to be read out of order.
-fn standard_input() -> Result<Content, ContentError> {
-    let scratch = TemporaryFiles.create()?;
+/// A file, or all that comes from a pipe: one that the shell made, as in `<(…)`, or a fifo that somebody writes to.
+fn read_from(path: &Path) -> Result<Content, String> {
+    let name = path.to_string_lossy().into_owned();
+    let open = || -> io::Result<_> {
+        let file = open_at_once(path)?;
+        let is_pipe = file.metadata()?.file_type().is_fifo();
+        if is_pipe {
+            fcntl_setfl(&file, OFlags::empty())?;
+        }
+        Ok((file, is_pipe))
+    };
+    match open().map_err(|error| error.to_string())? {
+        (pipe, true) => all_of(pipe, &name),
+        (file, false) => {
+            let source = FileSource::new(file, name).map_err(|error| error.to_string())?;
+            Ok(Content::whole(Arc::new(source)))
+        }
+    }
+}
+
+/// All that comes in, kept in scratch: an archive has to be read out of order.
+fn all_of(mut input: impl io::Read, name: &str) -> Result<Content, String> {
+    let fail = |error: ContentError| error.to_string();
+    let scratch = TemporaryFiles.create().map_err(fail)?;
     let mut window = vec![0; 1 << 20];
-    let mut input = io::stdin().lock();
     let mut offset = 0;
     loop {
-        let length = input.read(&mut window).map_err(|error| ContentError::Read {
-            name: "standard input".to_owned(),
-            offset,
-            length: window.len() as u64,
-            reason: error.to_string(),
-        })?;
-        if length == 0 {
-            return Ok(Content::whole(scratch));
-        }
-        scratch.append(&window[..length])?;
+        let length = match input.read(&mut window) {
+            Ok(0) => return Ok(Content::whole(scratch)),
+            Ok(length) => length,
+            Err(error) => return Err(format!("{name} cannot be read on from byte {offset}: {error}")),
+        };
+        scratch.append(&window[..length]).map_err(fail)?;
         offset += length as u64;
     }
 }

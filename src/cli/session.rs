@@ -1,7 +1,7 @@
 //! An image that was opened, in a session of its own. Its layers are read when they are asked for, several at a
 //! time, and nothing is hashed that need not be.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handroll::image::catalog::Catalog;
@@ -130,6 +130,8 @@ pub fn read_origins<'a>(layers: impl IntoIterator<Item = &'a Arc<LayerState>>) {
             origins.push(origin.clone());
         }
     }
+    // What was read counts for those that are begun after it.
+    let held = AtomicUsize::new(0);
     let total = origins.iter().map(|origin| origin.blob().len()).sum();
     let done = AtomicU64::new(0);
     let progress = Mutex::new(Progress::new());
@@ -145,13 +147,13 @@ pub fn read_origins<'a>(layers: impl IntoIterator<Item = &'a Arc<LayerState>>) {
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| std::iter::from_fn(next).for_each(|origin| read_origin(&origin, &show)));
+            scope.spawn(|| std::iter::from_fn(next).for_each(|origin| read_origin(&origin, &held, &show)));
         }
     });
 }
 
-fn read_origin(origin: &Arc<Origin>, show: &dyn Fn(u64)) {
-    let mut job = match ReadJob::new(origin, &TemporaryFiles) {
+fn read_origin(origin: &Arc<Origin>, held: &AtomicUsize, show: &dyn Fn(u64)) {
+    let mut job = match ReadJob::new(origin, held.load(Ordering::Relaxed), &TemporaryFiles) {
         Ok(job) => job,
         Err(error) => return origin.set_unreadable(error),
     };
@@ -167,6 +169,7 @@ fn read_origin(origin: &Arc<Origin>, show: &dyn Fn(u64)) {
         show(now.saturating_sub(passed));
         passed = now.max(passed);
         if reading == Reading::Done {
+            held.fetch_add(origin.read().map_or(0, |read| read.held), Ordering::Relaxed);
             return;
         }
     }

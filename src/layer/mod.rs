@@ -28,7 +28,7 @@ pub use cache::{DeflateTask, SegmentCache, Task};
 pub use chunks::{Bytes, Chunk, Chunks, SEGMENT};
 pub use origin::{Origin, Read, Sums};
 pub use read::{ENTRY_LIMIT, Note, ReadError};
-pub use read_job::{ReadJob, Reading};
+pub use read_job::{HELD_LIMIT, ReadJob, Reading};
 pub(crate) use walk::is_linkable;
 pub use walk::{OPAQUE_NAME, Piece, Walk, format_of, write_tar};
 
@@ -81,7 +81,7 @@ impl Layer {
     /// Reads a blob to the end as a layer, whatever there is of it.
     pub fn read(blob: &Content, space: &dyn ScratchSpace) -> Result<Self, ContentError> {
         let origin = Arc::new(Origin::new(blob.clone(), Packing::of(blob)?));
-        ReadJob::new(&origin, space)?.run();
+        ReadJob::new(&origin, 0, space)?.run();
         Ok(Self::from_origin(origin))
     }
 

@@ -28,6 +28,8 @@ pub struct Read {
     pub tree: Tree,
     /// Its entries, in the order of the tar.
     pub(super) entries: Vec<Original>,
+    /// For how many entries it takes memory.
+    pub held: usize,
     /// `./` if names in the tar begin so, else nothing.
     pub(super) prefix: &'static [u8],
     /// Whether global PAX headers set attributes: entries of ours could not stand among the others.
@@ -116,6 +118,7 @@ impl Origin {
             tar: Content::inline([]),
             tree: self.unread.clone(),
             entries: Vec::new(),
+            held: 0,
             prefix: b"",
             has_globals: false,
             is_tangled: false,

@@ -19,9 +19,11 @@ use crate::tree::{
 use super::origin::{Original, Read, Role};
 use super::walk::OPAQUE_NAME;
 
-/// The most entries that a layer is read to. The largest images have some hundred thousand; each costs about half
-/// a kilobyte of memory.
+/// The most entries that a layer is read to, implied directories too. The largest images have some hundred thousand;
+/// each costs about half a kilobyte of memory, and what is longer counts as several.
 pub const ENTRY_LIMIT: usize = 2_000_000;
+/// How many bytes of names, targets and extended attributes count as one entry.
+const ENTRY_BYTES: usize = 512;
 /// The longest name of an entry that gets a place: four times what Linux takes at once (PATH_MAX, limits.h). GNU tar
 /// can go down further, step by step; no runtime does, and paths without a bound cost memory without one.
 const NAME_LIMIT: usize = 4 * 4096;
@@ -43,7 +45,9 @@ pub struct Note {
 pub enum ReadError {
     #[error(transparent)]
     Tar(#[from] TarError),
-    #[error("the tar has more than {limit} entries: the next begins at byte {offset}")]
+    #[error(
+        "what is kept of entries takes memory for {limit} of them, and that is taken: the next begins at byte {offset}"
+    )]
     TooMany { offset: u64, limit: usize },
     #[error("{reason}")]
     Missing { reason: String },
@@ -99,6 +103,13 @@ impl From<NameError> for Skip {
     }
 }
 
+/// For how many entries more the bytes of one count.
+fn long(entry: &Entry) -> usize {
+    let xattrs = entry.xattrs.iter().map(|(name, value)| name.len() + value.len());
+    let bytes = entry.name.len() + entry.link_name.len() + xattrs.sum::<usize>();
+    bytes / ENTRY_BYTES
+}
+
 /// A tree in the making.
 pub(super) struct Reader {
     tree: Tree,
@@ -114,10 +125,14 @@ pub(super) struct Reader {
     /// Where the names of the entry at hand led through symbolic links.
     ways: Vec<Box<[u8]>>,
     replaced: bool,
+    /// For how many entries there is memory, and for how many what is long counts beside its own entry.
+    limit: usize,
+    long: usize,
 }
 
 impl Reader {
-    pub(super) fn new() -> Self {
+    /// A tree of at most so many entries, or fewer long ones.
+    pub(super) fn new(limit: usize) -> Self {
         let mut tree = Tree::new(Metadata::new(0o755, 0, 0, Time::at(0)), 0);
         tree.imply_root();
         Self {
@@ -131,6 +146,8 @@ impl Reader {
             offset: 0,
             ways: Vec::new(),
             replaced: false,
+            limit,
+            long: 0,
         }
     }
 
@@ -141,14 +158,18 @@ impl Reader {
         });
     }
 
+    fn check_room(&self, offset: u64) -> Result<(), ReadError> {
+        let limit = self.limit;
+        match self.entries.len() + self.long < limit {
+            true => Ok(()),
+            false => Err(ReadError::TooMany { offset, limit }),
+        }
+    }
+
     /// Takes the next entry.
     pub(super) fn entry(&mut self, entry: Entry) -> Result<(), ReadError> {
-        if self.entries.len() >= ENTRY_LIMIT {
-            return Err(ReadError::TooMany {
-                offset: entry.offset,
-                limit: ENTRY_LIMIT,
-            });
-        }
+        self.check_room(entry.offset)?;
+        self.long += long(&entry);
         self.offset = entry.offset;
         let (offset, end) = (entry.offset, entry.end);
         let prefix: &[u8] = if entry.name.starts_with(b"./") { b"./" } else { b"" };
@@ -245,6 +266,8 @@ impl Reader {
     }
 
     fn whiteout(&mut self, entry: &Entry, parents: &[&[u8]], name: &[u8]) -> Result<Option<Role>, Skip> {
+        // Its path is kept name by name.
+        self.long += parents.len() / 8;
         self.whiteout_time.get_or_insert(entry.mtime.seconds);
         let names = parents.iter().copied().chain([name]).map(Name::new);
         let path: TreePath = names.collect::<Result<_, _>>()?;
@@ -469,13 +492,18 @@ impl Reader {
     }
 
     /// What was read; the caller adds where from.
-    pub(super) fn finish(mut self, tar: Content, damage: Option<ReadError>) -> Read {
+    pub(super) fn finish(mut self, tar: Content, mut damage: Option<ReadError>) -> Read {
         if let Some(time) = self.whiteout_time {
             self.tree.set_whiteout_time(time);
         }
         for (path, entries) in std::mem::take(&mut self.whiteouts) {
             for entry in entries {
                 self.offset = self.entries[entry].offset;
+                // Directories are made for whiteouts too.
+                if let Err(full) = self.check_room(self.offset) {
+                    damage.get_or_insert(full);
+                    break;
+                }
                 match self.place_whiteout(&path) {
                     Ok(role) => {
                         self.entries[entry].role = role;
@@ -503,6 +531,7 @@ impl Reader {
         Read {
             tar,
             tree: self.tree,
+            held: self.entries.len() + self.long,
             entries: self.entries,
             prefix: self.prefix.unwrap_or(b"./"),
             has_globals: false,

@@ -9,8 +9,10 @@ use crate::digest::Hasher;
 use crate::tar::Entries;
 
 use super::origin::{Origin, Read, Sums};
-use super::read::{ReadError, Reader};
+use super::read::{ENTRY_LIMIT, ReadError, Reader};
 
+/// The most entries of all layers together that are held at once: a gigabyte and a half.
+pub const HELD_LIMIT: usize = ENTRY_LIMIT / 2 * 3;
 /// What reading one entry costs, in bytes that are inflated in the same time.
 const ENTRY_COST: u64 = 2048;
 /// How many bytes can be hashed in the time that one takes to be inflated.
@@ -40,6 +42,8 @@ pub enum Reading {
 /// The work of reading one blob. Dropping it drops the work.
 pub struct ReadJob {
     origin: Arc<Origin>,
+    /// For how many entries there is memory.
+    room: usize,
     stage: Stage,
     unpacked: Unpacked,
 }
@@ -99,10 +103,12 @@ impl Hashed {
 }
 
 impl ReadJob {
-    /// The work for `origin`. What a packed blob inflates to is kept in scratch.
-    pub fn new(origin: &Arc<Origin>, space: &dyn ScratchSpace) -> Result<Self, ContentError> {
+    /// The work for `origin`. What a packed blob inflates to is kept in scratch. `held` are the entries of the
+    /// other layers that are held in memory: all together have a limit.
+    pub fn new(origin: &Arc<Origin>, held: usize, space: &dyn ScratchSpace) -> Result<Self, ContentError> {
+        let room = HELD_LIMIT.saturating_sub(held).min(ENTRY_LIMIT);
         let stage = match origin.packing() {
-            Packing::Plain => Stage::indexing(origin.blob().clone()),
+            Packing::Plain => Stage::indexing(origin.blob().clone(), room),
             Packing::Gzip | Packing::Zstd => Stage::Unpacking {
                 inflate: Box::new(Inflate::new(origin.blob(), limit_for(origin.blob().len()))?),
                 scratch: space.create()?,
@@ -112,6 +118,7 @@ impl ReadJob {
         };
         Ok(Self {
             origin: origin.clone(),
+            room,
             stage,
             unpacked: Unpacked::default(),
         })
@@ -198,7 +205,7 @@ impl ReadJob {
         self.stage = match &self.unpacked.damage {
             // What cannot be read, or kept, can't be hashed either.
             Some(ReadError::Content(_) | ReadError::Inflate(InflateError::Content(_))) => {
-                Stage::indexing(tar)
+                Stage::indexing(tar, self.room)
             }
             Some(_) => Stage::Hashing { tar, blob },
             None => {
@@ -206,7 +213,7 @@ impl ReadJob {
                     digest: blob.hasher.finish(),
                     diff_id: Some(diff.finish()),
                 });
-                Stage::indexing(tar)
+                Stage::indexing(tar, self.room)
             }
         };
         spent
@@ -228,7 +235,7 @@ impl ReadJob {
                 diff_id: None,
             });
         }
-        self.stage = Stage::indexing(tar.clone());
+        self.stage = Stage::indexing(tar.clone(), self.room);
         1
     }
 
@@ -245,7 +252,7 @@ impl ReadJob {
                 Err(error) => Some(error),
             },
         };
-        let reader = std::mem::replace(reader, Reader::new());
+        let reader = std::mem::replace(reader, Reader::new(0));
         let unpacked = std::mem::take(&mut self.unpacked);
         // Bytes that end too early end for this reason, if there is one.
         let damage = unpacked.damage.or(damage);
@@ -261,10 +268,10 @@ impl ReadJob {
 }
 
 impl Stage {
-    fn indexing(tar: Content) -> Self {
+    fn indexing(tar: Content, room: usize) -> Self {
         Self::Indexing {
             entries: Entries::new(tar.clone()),
-            reader: Reader::new(),
+            reader: Reader::new(room),
             tar,
         }
     }

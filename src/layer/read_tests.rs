@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::compress::inflate::Packing;
 use crate::content::ContentError;
-use crate::layer::{Layer, Walk, write_tar};
+use crate::layer::{HELD_LIMIT, Layer, Origin, ReadJob, Walk, write_tar};
 use crate::overlay::naive::random_tree;
 use crate::random::Random;
 use crate::scratch::MemorySpace;
@@ -227,4 +228,48 @@ fn extremes_are_written_and_read() {
             assert_eq!(layer.tree().whiteout_time(), seconds);
         }
     }
+}
+
+#[test]
+fn what_is_kept_of_layers_is_bounded_together() {
+    let name = |text: &str| {
+        let header = EntryHeader {
+            name: text.as_bytes(),
+            entry_type: EntryType::Regular,
+            link_name: b"",
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: Time::at(0),
+            size: 0,
+            device: (0, 0),
+            xattrs: &BTreeMap::new(),
+        };
+        let mut out = Vec::new();
+        encode(&header, Format::Gnu, &mut out);
+        out
+    };
+    let kept = |names: &[&str], held: usize| {
+        let tar: Vec<u8> = names
+            .iter()
+            .flat_map(|text| name(text))
+            .chain([0; 1024])
+            .collect();
+        let origin = Arc::new(Origin::new(Content::inline(tar), Packing::Plain));
+        ReadJob::new(&origin, held, &MemorySpace).unwrap().run();
+        let read = origin.read().unwrap();
+        let is_full = matches!(read.damage, Some(ReadError::TooMany { .. }));
+        assert!(is_full || read.damage.is_none());
+        (read.tree.counts().entries, read.held, is_full)
+    };
+    let deep = "n/".repeat(1000) + "n";
+    let mark = "w/".repeat(1000) + ".wh.n";
+    assert_eq!(kept(&["a", "b", "c"], 0), (3, 3, false));
+    assert_eq!(kept(&["a", "b", "c"], HELD_LIMIT - 2), (2, 2, true));
+    assert_eq!(kept(&["a"], HELD_LIMIT + 1), (0, 0, true));
+    // The directories above it are kept too, and its name.
+    assert_eq!(kept(&[&deep, "a"], HELD_LIMIT - 900), (1001, 1004, true));
+    // A whiteout makes its directories at the end.
+    let (_, held, is_full) = kept(&[&mark, "a", &mark], HELD_LIMIT - 900);
+    assert!(is_full && held < 2000, "{held}");
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::{Stat, fstat};
+use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
 
 use super::next_source_id;
 use crate::content::{ContentError, Source};
@@ -57,6 +57,12 @@ pub(super) fn mtime(stat: &Stat) -> Time {
     }
 }
 
+/// Opens a file for reading, without waiting for the writer of a fifo.
+pub fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(openat(CWD, path, flags, Mode::empty())?.into())
+}
+
 /// A file that stays open, as a source. It must not change: reading fails if it did.
 pub struct FileSource {
     id: u64,
@@ -66,9 +72,9 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Opens a file.
+    /// Opens a file; another kind of file is an error, a fifo without a writer too.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::new(File::open(path)?, path.to_string_lossy().into_owned())
+        Self::new(open_at_once(path)?, path.to_string_lossy().into_owned())
     }
 
     /// Takes a file that is open for reading; `name` is for errors.

@@ -19,7 +19,8 @@ const MARKS: [&[u8]; 4] = [b"oci-layout", b"index.json", b"manifest.json", b"rep
 /// How deep directories are walked: blobs lie three deep, and what lies deeper is no image's.
 const DEPTH_LIMIT: usize = 32;
 
-/// Lists the files of an image in `directory`, or in the only directory that is in it. Without an image, none.
+/// Lists the files of an image in `directory`, or in the only directory that is in it. Without an image, none. What
+/// cannot be listed below it is a fault of the files; fails only if `directory` itself cannot be.
 pub fn read_files(directory: &Path) -> io::Result<Files> {
     let reader = Reader {
         root: Arc::new(Root::open(directory)?),
@@ -38,10 +39,10 @@ pub fn read_files(directory: &Path) -> io::Result<Files> {
         if !is_image(&top) {
             return Ok(files);
         }
-        reader.walk(path, top, &mut files)?;
+        reader.walk(path, top, &mut files);
         return Ok(files);
     }
-    reader.walk(TreePath::ROOT, top, &mut files)?;
+    reader.walk(TreePath::ROOT, top, &mut files);
     Ok(files)
 }
 
@@ -58,7 +59,7 @@ struct Found {
 }
 
 impl Reader {
-    fn walk(&self, path: TreePath, found: Vec<Found>, files: &mut Files) -> io::Result<()> {
+    fn walk(&self, path: TreePath, found: Vec<Found>, files: &mut Files) {
         let mut pending = vec![(Arc::new(path), found)];
         while let Some((directory, found)) = pending.pop() {
             for Found { name, kind, stamp } in found {
@@ -70,23 +71,27 @@ impl Reader {
                         let file = DiskFile::new(root, directory.clone(), name, stamp, label);
                         files.file(&path.to_bytes(), Content::whole(Arc::new(file)));
                     }
-                    FileType::Symlink => {
-                        let at = self.root.directory(&directory)?;
-                        let target = readlinkat(&at, name.as_bytes(), Vec::new())?;
-                        files.symlink(&path.to_bytes(), target.as_bytes());
-                    }
-                    FileType::Directory if path.names().len() < DEPTH_LIMIT => {
-                        let found = self.list(&path)?;
-                        pending.push((Arc::new(path), found));
-                    }
+                    FileType::Symlink => match self.target(&directory, &name) {
+                        Ok(target) => files.symlink(&path.to_bytes(), &target),
+                        Err(error) => files.unlisted(&path.to_bytes(), error.to_string()),
+                    },
+                    FileType::Directory if path.names().len() < DEPTH_LIMIT => match self.list(&path) {
+                        Ok(found) => pending.push((Arc::new(path), found)),
+                        Err(error) => files.unlisted(&path.to_bytes(), error.to_string()),
+                    },
                     _ => {}
                 }
                 if files.len() > FILE_LIMIT {
-                    return Ok(());
+                    return;
                 }
             }
         }
-        Ok(())
+    }
+
+    fn target(&self, directory: &TreePath, name: &Name) -> io::Result<Vec<u8>> {
+        let at = self.root.directory(directory)?;
+        let target = readlinkat(&at, name.as_bytes(), Vec::new())?;
+        Ok(target.into_bytes())
     }
 
     /// What is in a directory, by name.

@@ -37,7 +37,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use command::run_to_end;
 pub use container::{Bundle, Ended, Runtime, find_runtime};
 pub use disk::{DiskError, DiskOptions, DiskTree, Owner, Times, read_dir};
-pub use file::FileSource;
+pub use file::{FileSource, open_at_once};
 pub use kernel::{Kernel, KernelError, Process, other_settings};
 pub use layer_root::{LeftOut, Powers};
 pub use listing::read_files;

@@ -16,6 +16,7 @@ mod raw;
 mod read;
 #[cfg(test)]
 mod read_tests;
+mod readers;
 mod records;
 mod sparse;
 mod window;

@@ -214,6 +214,11 @@ impl Workbench {
             let (Some(came), true) = (here, is_reused(layer)) else {
                 continue;
             };
+            let damage = layer.layer.as_read().and_then(|read| read.damage.as_ref());
+            if let Some(full @ ReadError::TooMany { .. }) = damage {
+                let problem = verify::too_much(entry.layers[came.layer].node, full.to_string());
+                findings.push(document_finding(image, &problem, Some(layer.id)));
+            }
             if let Some(facts) = self.facts(layer) {
                 let found = verify::layer_of(catalog, entry, came.layer, &facts);
                 findings.extend(
@@ -229,10 +234,11 @@ impl Workbench {
     /// What reading a layer's blob gave, if it is known.
     fn facts(&self, layer: &LayerState) -> Option<LayerFacts> {
         let read = layer.layer.as_read()?;
-        if let (Some(sums), Some(ReadError::Inflate(error))) = (read.sums, &read.damage) {
+        // Of what is damaged nothing else is computed.
+        if let (Some(sums), Some(damage)) = (&read.sums, &read.damage) {
             return Some(LayerFacts {
                 digest: sums.digest,
-                diff_id: Err(error.to_string()),
+                diff_id: sums.diff_id.ok_or_else(|| damage.to_string()),
             });
         }
         match self.blobs.state(layer.id) {

@@ -283,7 +283,11 @@ impl Workbench {
             Some(ReadAhead {
                 origin, job: None, ..
             }) => Layer::from_origin(origin.clone()),
-            _ => Layer::read(tar, &*self.scratches)?,
+            _ => {
+                let origin = Arc::new(Origin::new(tar.clone(), Packing::of(tar)?));
+                ReadJob::new(&origin, self.state.held(), &*self.scratches)?.run();
+                Layer::from_origin(origin)
+            }
         };
         match layer.as_read().and_then(|read| read.damage.clone()) {
             Some(damage) => Err(damage.into()),
@@ -305,7 +309,7 @@ impl Workbench {
             Some(ahead) if ahead.tar.is_same(&tar) => ahead,
             _ => {
                 let origin = Arc::new(Origin::new(tar.clone(), Packing::of(&tar)?));
-                let job = Some(ReadJob::new(&origin, &*self.scratches)?);
+                let job = Some(ReadJob::new(&origin, self.state.held(), &*self.scratches)?);
                 ReadAhead { tar, origin, job }
             }
         };
@@ -463,7 +467,7 @@ impl Contents for Workbench {
     fn read(&self, origin: &Arc<Origin>) -> Result<(), WorkbenchError> {
         whole()?;
         if origin.read().is_none() {
-            ReadJob::new(origin, &*self.scratches)?.run();
+            ReadJob::new(origin, self.state.held(), &*self.scratches)?.run();
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ impl Readings {
         if self.job.is_none() {
             let mut unread = state.layers().filter(|layer| !layer.layer.is_read());
             let origin = unread.find_map(|layer| layer.layer.origin().cloned())?;
-            match ReadJob::new(&origin, space) {
+            match ReadJob::new(&origin, state.held(), space) {
                 Ok(job) => self.job = Some((origin, job)),
                 Err(error) => {
                     origin.set_unreadable(error);

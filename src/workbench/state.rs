@@ -1,6 +1,7 @@
 //! What a session holds: images with their settings and layers, as values that are cheap to clone, so that
 //! undo is keeping the value from before.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::LEAN;
@@ -211,6 +212,14 @@ impl State {
     /// All layers of all images.
     pub fn layers(&self) -> impl Iterator<Item = &Arc<LayerState>> {
         self.images.iter().flat_map(|image| &image.layers)
+    }
+
+    /// For how many entries the layers that were opened and read take memory.
+    pub(super) fn held(&self) -> usize {
+        let origins = self.layers().filter_map(|layer| layer.layer.origin());
+        let distinct: BTreeMap<_, _> = origins.map(|origin| (Arc::as_ptr(origin), origin)).collect();
+        let reads = distinct.values().filter_map(|origin| origin.read());
+        reads.map(|read| read.held).sum()
     }
 
     /// A layer.

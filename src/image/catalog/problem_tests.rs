@@ -126,6 +126,20 @@ fn the_archive() {
         &open(tar(&circle)).unwrap(),
         &[("blob_missing", "/layers/1"), ("link_circle", "")],
     );
+    // A name in a PAX record that Go refuses, and others end at the NUL.
+    let mut bytes = b"26 path=README\0index.json\n".to_vec();
+    bytes.resize(512, 0);
+    let mut odd = tar(&[("x", b'0', &bytes[..26]), ("y", b'0', b"")]);
+    odd[156] = b'x';
+    let sum: u32 = odd[..512].iter().map(|&byte| u32::from(byte)).sum();
+    let stated = odd[148..156].iter().map(|&byte| u32::from(byte)).sum::<u32>();
+    odd.splice(148..156, format!("{:06o}\0 ", sum - stated + 8 * 32).into_bytes());
+    odd.truncate(odd.len() - 1024);
+    odd.extend(image.tar());
+    let catalog = open(odd).unwrap();
+    expect(&catalog, &[("archive_read_differently", "")]);
+    assert_eq!(catalog.problems[0].place.offset, Some(512));
+    assert!(catalog.problems[0].sentence().contains("refuses the tar"));
     let long = "x/".repeat(60);
     let mut bytes = image.tar();
     bytes.truncate(bytes.len() - 1024);

@@ -41,6 +41,14 @@ pub fn layer_of(catalog: &Catalog, image: &ImageEntry, number: usize, facts: &La
     found.into_iter().flatten().collect()
 }
 
+/// That a layer is not read to its end, since what is kept of it would be too much.
+pub fn too_much(node: NodeId, reason: String) -> Problem {
+    Problem {
+        kind: LayerProblem::TooMuch { reason }.into(),
+        place: Place::of(node),
+    }
+}
+
 fn digest(link: &Link, facts: &LayerFacts) -> Option<Problem> {
     let claimed = link.digest.as_ref()?;
     let problem = BlobProblem::Digest {

@@ -361,6 +361,11 @@ impl Walk {
             Ok(bytes) => bytes,
             Err(error) => {
                 let reason = error.to_string();
+                // Of others it is told where they are named.
+                if self.catalog.roots.contains(&id) {
+                    let reason = reason.clone();
+                    self.problem(BlobProblem::Unreadable { reason }, Place::of(id));
+                }
                 self.catalog.nodes[id.0 as usize].state = State::Unreadable { reason };
                 return None;
             }

@@ -19,6 +19,14 @@ pub enum FilesError {
     /// It is no tar.
     #[error(transparent)]
     Tar(#[from] TarError),
+    /// It is packed, and packed again, which nobody unpacks twice.
+    #[error("this is packed twice, {inner} in {outer}: unpack it once, as no tool does it twice")]
+    PackedTwice {
+        /// How it is packed.
+        outer: &'static str,
+        /// How what is in it is packed.
+        inner: &'static str,
+    },
     /// It has no bytes.
     #[error("this file is empty")]
     Empty,
@@ -141,9 +149,10 @@ impl IndexJob {
                     let tar = Content::whole(scratch.clone());
                     self.stage = Work::Indexing(Reader::new(tar, damage));
                 }
-                Work::Indexing(reader) => match reader.step()? {
-                    true => spent += ENTRY_COST,
-                    false => return Ok(self.finish()),
+                Work::Indexing(reader) => match reader.step() {
+                    Ok(true) => spent += ENTRY_COST,
+                    Ok(false) => return Ok(self.finish()),
+                    Err(error) => return Err(packed_twice(self.packing, &reader.tar).unwrap_or(error)),
                 },
                 Work::Finished => unreachable!("a finished job is not stepped"),
             }
@@ -179,6 +188,13 @@ impl IndexJob {
             }
         }
     }
+}
+
+/// What is wrong with a tar that is none because it is packed itself.
+fn packed_twice(outer: Packing, tar: &Content) -> Option<FilesError> {
+    let inner = Packing::of(tar).ok().filter(|&inner| inner != Packing::Plain)?;
+    let (outer, inner) = (outer.name(), inner.name());
+    Some(FilesError::PackedTwice { outer, inner })
 }
 
 impl Reader {
@@ -220,6 +236,10 @@ impl Reader {
         };
         self.count += 1;
         let offset = Some(entry.offset);
+        for oddity in entry.oddities.iter().filter(|oddity| oddity.changes_files()) {
+            let (path, oddity) = (entry.name.clone(), oddity.clone());
+            self.files.fault(Fault::Differs { path, oddity });
+        }
         match entry.entry_type {
             ReadType::Regular => {
                 let what = What::File(entry.content);

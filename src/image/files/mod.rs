@@ -9,6 +9,7 @@ mod index;
 use std::collections::BTreeMap;
 
 use crate::content::Content;
+use crate::tar::Oddity;
 
 pub use index::{FilesError, IndexJob, Indexed, Indexing, Stage};
 
@@ -16,6 +17,8 @@ pub use index::{FilesError, IndexJob, Indexed, Indexing, Stage};
 pub const FILE_LIMIT: usize = 1 << 18;
 /// The most entries that are looked at.
 pub const ENTRY_LIMIT: u64 = 10_000_000;
+/// The most bytes that the paths and targets of all of them have together.
+const PATHS_LIMIT: usize = 64 << 20;
 /// The longest path that is kept, in bytes: Linux' limit.
 pub const PATH_LIMIT: usize = 4096;
 /// How many links a path may lead through: Linux' limit.
@@ -47,7 +50,7 @@ pub enum Fault {
         /// Where they should be.
         offset: u64,
     },
-    /// It has more files than are kept.
+    /// It has more files than are kept, or their paths are longer together.
     Files {
         /// How many entries were seen when it was one too many.
         entries: u64,
@@ -56,6 +59,20 @@ pub enum Fault {
     Entries {
         /// Where the next would stand.
         offset: u64,
+    },
+    /// Readers of tars see another file here, or none.
+    Differs {
+        /// The path, as it is read here.
+        path: Vec<u8>,
+        /// What they take differently.
+        oddity: Oddity,
+    },
+    /// A directory could not be listed, or a link not be read.
+    Unlisted {
+        /// Its path.
+        path: Vec<u8>,
+        /// What the system said.
+        reason: String,
     },
     /// A path that is longer than any system takes.
     LongPath {
@@ -73,7 +90,8 @@ impl Fault {
             Self::Damaged { offset, .. } | Self::NoEnd { offset } | Self::Entries { offset } => Some(*offset),
             Self::Duplicate { last, .. } => *last,
             Self::LongPath { offset, .. } => *offset,
-            Self::Files { .. } => None,
+            Self::Differs { oddity, .. } => oddity.offset(),
+            Self::Files { .. } | Self::Unlisted { .. } => None,
         }
     }
 }
@@ -91,6 +109,15 @@ enum What {
     /// The path that it leads to, seen from the root.
     Symlink(Vec<u8>),
     HardLink(Vec<u8>),
+}
+
+impl What {
+    fn target(&self) -> &[u8] {
+        match self {
+            Self::File(_) => b"",
+            Self::Symlink(target) | Self::HardLink(target) => target,
+        }
+    }
 }
 
 /// A kind of link that a file was found through.
@@ -132,6 +159,8 @@ pub struct Files {
     faults: Vec<Fault>,
     /// How many faults there were that are not kept.
     more_faults: usize,
+    /// How many bytes their paths and targets have.
+    bytes: usize,
     /// Whether the limit of files was told of.
     is_full: bool,
 }
@@ -152,6 +181,12 @@ impl Files {
         self.add_symlink(path, target, None, 0);
     }
 
+    /// Says that a directory could not be listed, or a link not be read.
+    pub fn unlisted(&mut self, path: &[u8], reason: String) {
+        let path = path.to_vec();
+        self.fault(Fault::Unlisted { path, reason });
+    }
+
     fn add_symlink(&mut self, path: &[u8], target: &[u8], offset: Option<u64>, entries: u64) {
         let directory = path.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
         let target = match target.starts_with(b"/") {
@@ -167,13 +202,16 @@ impl Files {
             return self.fault(Fault::LongPath { offset, length });
         }
         let path = clean(path);
+        let bytes = path.len() + what.target().len();
         // What every image has is kept, however late it comes.
-        if self.entries.len() >= FILE_LIMIT && !is_of_image(&path) || self.entries.len() >= 2 * FILE_LIMIT {
+        let factor = if is_of_image(&path) { 2 } else { 1 };
+        if self.entries.len() >= factor * FILE_LIMIT || self.bytes + bytes > factor * PATHS_LIMIT {
             if !std::mem::replace(&mut self.is_full, true) {
                 self.fault(Fault::Files { entries });
             }
             return;
         }
+        self.bytes += bytes;
         let before = self.entries.insert(path.clone(), Entry { what, offset });
         if let Some(before) = before {
             self.fault(Fault::Duplicate {
@@ -185,7 +223,12 @@ impl Files {
     }
 
     fn fault(&mut self, fault: Fault) {
-        match self.faults.len() < FAULT_LIMIT {
+        // What there is once at most is kept in any case.
+        let is_single = matches!(
+            fault,
+            Fault::Damaged { .. } | Fault::NoEnd { .. } | Fault::Entries { .. } | Fault::Files { .. }
+        );
+        match self.faults.len() < FAULT_LIMIT || is_single {
             true => self.faults.push(fault),
             false => self.more_faults += 1,
         }

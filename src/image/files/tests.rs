@@ -241,3 +241,44 @@ fn work_can_be_done_in_the_smallest_steps() {
     assert_eq!(stages, [Stage::Unpacking, Stage::Indexing]);
     assert_eq!(indexed.files.len(), 2);
 }
+
+#[test]
+fn paths_are_bounded_together() {
+    let mut files = Files::new();
+    for number in 0..20_000 {
+        files.file(
+            format!("{number}{}", "/n".repeat(2000)).as_bytes(),
+            Content::inline([]),
+        );
+    }
+    let kept = files.len();
+    assert!(kept < 20_000 && files.paths().map(<[u8]>::len).sum::<usize>() <= PATHS_LIMIT);
+    files.symlink(b"a", &[b'x'; 5000]);
+    assert_eq!(files.len(), kept);
+    // What makes it an image is kept all the same.
+    files.file(b"index.json", Content::inline([]));
+    assert_eq!(files.len(), kept + 1);
+    assert!(matches!(files.faults(), ([Fault::Files { .. }], 0)));
+}
+
+#[test]
+fn damage_is_told_however_much_else_is() {
+    let mut entries = vec![("same", b'0', &b""[..]); FAULT_LIMIT + 10];
+    entries.push(("cut", b'0', b"cut"));
+    let mut bytes = tar(&entries);
+    bytes.truncate(bytes.len() - 1024 - 512);
+    let files = index(&bytes).unwrap().files;
+    assert!(matches!(files.faults().0.last(), Some(Fault::Damaged { .. })));
+}
+
+#[test]
+fn what_is_packed_twice_is_no_tar() {
+    let once = gzip(&tar(&[("a", b'0', b"a")]));
+    let twice = gzip(&once);
+    assert!(index(&once).is_ok());
+    let error = index(&twice)
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    assert!(error.starts_with("this is packed twice, gzip in gzip"), "{error}");
+}

@@ -156,7 +156,7 @@ impl BlobProblem {
                 "This blob is not in the archive; it is to be had from {}.",
                 shown(&urls.join(", "))
             ),
-            Self::Unreadable { reason } => format!("This blob cannot be read: {reason}."),
+            Self::Unreadable { reason } => format!("This file cannot be read: {reason}."),
             Self::Size { claimed, actual } => {
                 format!("The size is said to be {claimed} bytes, but there are {actual}.")
             }

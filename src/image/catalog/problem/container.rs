@@ -20,6 +20,8 @@ pub(super) fn archive_facts(fault: &Fault) -> Facts {
         Fault::Files { .. } => ("archive_too_many_files", Warning, LIMIT),
         Fault::Entries { .. } => ("archive_too_many_entries", Error, LIMIT),
         Fault::LongPath { .. } => ("archive_long_path", Warning, "Linux, PATH_MAX"),
+        Fault::Differs { .. } => ("archive_read_differently", Warning, "the readers' own sources"),
+        Fault::Unlisted { .. } => ("directory_unreadable", Error, "what the system said"),
     }
 }
 
@@ -39,10 +41,22 @@ pub(super) fn archive_sentence(fault: &Fault) -> String {
                 .to_owned()
         }
         Fault::Files { .. } => {
-            format!("The archive has more than {FILE_LIMIT} files; the rest are not listed.")
+            format!("The archive has more than {FILE_LIMIT} files, or too long paths; the rest are not listed.")
         }
         Fault::Entries { .. } => {
             format!("The archive has more than {ENTRY_LIMIT} entries; the rest are not looked at.")
+        }
+        Fault::Differs { path, oddity } => {
+            let readings = oddity.readings().iter();
+            let readings: Vec<_> = readings.map(|(reader, reads)| format!("{reader}: {reads}")).collect();
+            format!(
+                "Tools see another file, or none, where {} is seen here ({}).",
+                shown(&escape(path)),
+                readings.join("; ")
+            )
+        }
+        Fault::Unlisted { path, reason } => {
+            format!("What is in {} is not known, as it cannot be read: {reason}.", escape(path))
         }
         Fault::LongPath { length, .. } => format!(
             "A path of {length} bytes is longer than the {PATH_LIMIT} that systems take, and is passed over."

@@ -31,6 +31,11 @@ pub enum LayerProblem {
         /// Why.
         reason: String,
     },
+    /// A layer is not read to its end, as what is kept of it would take too much memory.
+    TooMuch {
+        /// How much is kept, and where the rest begins.
+        reason: String,
+    },
     /// The DiffID is not the one that is claimed.
     DiffId {
         /// What the configuration claims.
@@ -80,6 +85,7 @@ impl LayerProblem {
                 "image-spec, layer.md, +zstd Media Types: readers SHOULD support it; Docker does since 23.0",
             ),
             Self::Unpack { .. } => ("layer_does_not_unpack", Error, "RFC 1952; RFC 8878"),
+            Self::TooMuch { .. } => ("layer_too_large", Warning, "a limit of handroll"),
             Self::DiffId { .. } => ("diff_id_mismatch", Error, "image-spec, config.md, Layer DiffID"),
             Self::DiffIdCount { .. } => ("diff_id_count", Error, "image-spec, config.md, rootfs"),
             Self::HistoryCount { .. } => ("history_count", Warning, "image-spec, config.md, history"),
@@ -103,6 +109,7 @@ impl LayerProblem {
             ),
             Self::ZstdLayer => "This layer is compressed with zstd, which older tools do not read.".to_owned(),
             Self::Unpack { reason } => format!("This layer does not unpack: {reason}."),
+            Self::TooMuch { reason } => format!("The rest of this layer is not read: {reason}."),
             Self::DiffId { claimed, actual } => format!(
                 "The DiffID of this layer is said to be {}, but its unpacked bytes give {actual}.",
                 shown(claimed.text())

@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::image::catalog::{Claim, ClaimFault, Role};
 use crate::image::files::Via;
 use crate::image::json::Kind;
+use crate::tar::Oddity;
 
 /// All kinds, in the order of the documentation.
 fn kinds() -> Vec<ProblemKind> {
@@ -27,7 +28,7 @@ fn kinds() -> Vec<ProblemKind> {
         name: text(),
         first: 0,
     };
-    let archive: [ProblemKind; 6] = [
+    let archive: [ProblemKind; 8] = [
         Fault::Damaged {
             offset: 1,
             reason: text(),
@@ -45,6 +46,16 @@ fn kinds() -> Vec<ProblemKind> {
         Fault::LongPath {
             offset: None,
             length: 5000,
+        }
+        .into(),
+        Fault::Differs {
+            path: path(),
+            oddity: Oddity::TrailingSlash { offset: 1 },
+        }
+        .into(),
+        Fault::Unlisted {
+            path: path(),
+            reason: text(),
         }
         .into(),
     ];
@@ -161,7 +172,7 @@ fn kinds() -> Vec<ProblemKind> {
         BlobProblem::AttestationSubject { digest: None }.into(),
         form(ClaimFault::Length { expected: 64 }).into(),
     ];
-    let layers: [ProblemKind; 9] = [
+    let layers: [ProblemKind; 10] = [
         LayerProblem::DiffId {
             claimed: claim(),
             actual,
@@ -178,6 +189,7 @@ fn kinds() -> Vec<ProblemKind> {
         }
         .into(),
         LayerProblem::Unpack { reason: text() }.into(),
+        LayerProblem::TooMuch { reason: text() }.into(),
         packing(false).into(),
         packing(true).into(),
         LayerProblem::LayerType { media_type: text() }.into(),
