@@ -18,6 +18,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock, syncfs};
 use rustix::io::Errno;
@@ -29,7 +30,7 @@ use super::mount_error::MountError;
 use super::overlay_mount::MAX_LOWERS;
 use super::remove::remove_all;
 use crate::compress::inflate::{Inflate, InflateError, Packing, limit_for};
-use crate::content::{Content, ContentError, ScratchSpace as _};
+use crate::content::{Content, ContentError, Scratch, ScratchSpace as _};
 use crate::digest::{Digest, Hasher, chain_id};
 use crate::layer::dialect::{self, Why, apply_layer};
 use crate::text::escape;
@@ -208,6 +209,7 @@ impl Place {
             let mut part = |done: u64| {
                 let done = before + done.min(length);
                 tell(Unpacking::Working { done, total });
+                Ok(())
             };
             let unpacked = self.unpack(layer, &stack, &mut part)?;
             stack.push(unpacked);
@@ -269,7 +271,7 @@ impl Place {
         &self,
         layer: &LayerBlob,
         stack: &[UnpackedLayer],
-        tell: &mut dyn FnMut(u64),
+        tell: &mut dyn FnMut(u64) -> Result<(), PlaceError>,
     ) -> Result<UnpackedLayer, PlaceError> {
         let number = stack.len() + 1;
         let (tar, found) = checked_tar(layer, number, tell)?;
@@ -344,14 +346,28 @@ pub(super) fn apply_to(
     })
 }
 
-/// The tar of a layer, counted from 1 on, and its digest, which is the one that the image says.
+/// The tar of a layer, counted from 1 on, and its digest, which is the one that the image says. `tell` is told how far
+/// it is, and can end it.
 pub(super) fn checked_tar(
     layer: &LayerBlob,
     number: usize,
-    tell: &mut dyn FnMut(u64),
+    tell: &mut dyn FnMut(u64) -> Result<(), PlaceError>,
 ) -> Result<(Content, Digest), PlaceError> {
-    let (tar, found) =
-        plain_tar(&layer.blob, tell).map_err(|error| PlaceError::Blob { layer: number, error })?;
+    let failed = |error| PlaceError::Blob { layer: number, error };
+    let (mut inflate, scratch) = begin(&layer.blob).map_err(failed)?;
+    let mut hasher = Hasher::new();
+    let mut take = |bytes: &[u8]| -> Result<(), ContentError> {
+        hasher.update(bytes);
+        match &scratch {
+            Some(scratch) => scratch.append(bytes).map(drop),
+            None => Ok(()),
+        }
+    };
+    while inflate.step(&mut take).map_err(failed)? {
+        tell(inflate.offset())?;
+    }
+    let tar = scratch.map_or_else(|| layer.blob.clone(), |scratch| Content::whole(scratch));
+    let found = hasher.finish();
     match layer.diff_id.filter(|&expected| expected != found) {
         None => Ok((tar, found)),
         Some(expected) => Err(PlaceError::DiffId {
@@ -362,30 +378,13 @@ pub(super) fn checked_tar(
     }
 }
 
-/// The tar of a blob, and its digest. What is compressed is unpacked into a file without a name.
-fn plain_tar(blob: &Content, tell: &mut dyn FnMut(u64)) -> Result<(Content, Digest), InflateError> {
-    let mut hasher = Hasher::new();
-    let scratch = match Packing::of(blob)? {
-        Packing::Plain => None,
-        Packing::Gzip | Packing::Zstd => Some(TemporaryFiles.create()?),
+/// Begins to read the tar of a blob; one that is compressed goes into a file without a name.
+fn begin(blob: &Content) -> Result<(Inflate, Option<Arc<dyn Scratch>>), InflateError> {
+    let (scratch, limit) = match Packing::of(blob)? {
+        Packing::Plain => (None, u64::MAX),
+        Packing::Gzip | Packing::Zstd => (Some(TemporaryFiles.create()?), limit_for(blob.len())),
     };
-    let limit = match scratch {
-        None => u64::MAX,
-        Some(_) => limit_for(blob.len()),
-    };
-    let mut inflate = Inflate::new(blob, limit)?;
-    let mut take = |bytes: &[u8]| -> Result<(), ContentError> {
-        hasher.update(bytes);
-        match &scratch {
-            Some(scratch) => scratch.append(bytes).map(drop),
-            None => Ok(()),
-        }
-    };
-    while inflate.step(&mut take)? {
-        tell(inflate.offset());
-    }
-    let tar = scratch.map_or_else(|| blob.clone(), |scratch| Content::whole(scratch));
-    Ok((tar, hasher.finish()))
+    Ok((Inflate::new(blob, limit)?, scratch))
 }
 
 /// A file to be locked, for its owner only.

@@ -114,7 +114,7 @@ pub fn unpack(
 /// Applies all layers to a new directory.
 fn fill(
     layers: &[LayerBlob],
-    root: &Path,
+    directory: &Path,
     powers: Powers,
     held: &Rc<Held>,
     tell: &mut dyn FnMut(u64, u64),
@@ -122,10 +122,16 @@ fn fill(
     let total = layers.iter().map(|layer| layer.blob.len()).sum();
     let mut before = 0;
     let mut chain = None;
-    let mut root = at(root, LayerRoot::open(root, powers))?.stopping_at(held.clone());
+    let mut root = at(directory, LayerRoot::open(directory, powers))?.stopping_at(held.clone());
     for (number, layer) in (1..).zip(layers) {
         let length = layer.blob.len();
-        let mut part = |done: u64| tell(before + done.min(length), total);
+        let mut part = |done: u64| {
+            tell(before + done.min(length), total);
+            match held.stopped() {
+                None => Ok(()),
+                Some(_) => at(directory, Err(Errno::INTR)),
+            }
+        };
         let (tar, diff_id) = checked_tar(layer, number, &mut part)?;
         // A plain directory has no layers below: what is there is removed, not hidden.
         apply_to(&tar, &mut root, &[], number)?;
