@@ -118,7 +118,7 @@ test('layers: add, rename, duplicate, move, remove', async ({ page }) => {
   await expect(layer(page, 'top')).toBeVisible();
   const menu = async (name: string, item: string) => {
     await layer(page, name).getByRole('button', { name: /^More/ }).click();
-    await page.getByRole('menuitem', { name: item }).click();
+    await page.getByRole('menuitem', { name: new RegExp(`^${item}`) }).click();
   };
   await menu('top', 'Move down');
   await expect(page.getByRole('group', { name: 'Layer B, top' })).toBeVisible();
