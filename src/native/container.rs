@@ -71,8 +71,25 @@ impl Runtime {
 
     /// Runs a bundle and waits for its end, passing on signals. Whatever happens, no container is left.
     pub fn run(&self, bundle: &Bundle, id: &str) -> io::Result<Ended> {
-        let pid_file = bundle.directory.join("pid");
+        self.run_by(self.command(), bundle, id)
+    }
+
+    /// The same; and why it was not started, if the runtime has noted that.
+    pub(super) fn run_noting(&self, bundle: &Bundle, id: &str) -> io::Result<(Ended, Option<String>)> {
+        let log = bundle.directory.join("log.json");
         let mut command = self.command();
+        command.arg("--log").arg(&log).args(["--log-format", "json"]);
+        let ended = self.run_by(command, bundle, id)?;
+        let noted = fs::read_to_string(&log).unwrap_or_default();
+        let message = |line: &str| {
+            let note: serde_json::Value = serde_json::from_str(line).ok()?;
+            (note["level"] == "error").then(|| note["msg"].as_str().map(str::to_owned))?
+        };
+        Ok((ended, noted.lines().filter_map(message).next_back()))
+    }
+
+    fn run_by(&self, mut command: Command, bundle: &Bundle, id: &str) -> io::Result<Ended> {
+        let pid_file = bundle.directory.join("pid");
         command.arg("run").arg("--bundle").arg(&bundle.directory);
         command.arg("--pid-file").arg(&pid_file).arg(id);
         let status = run_to_end(&mut command)?;

@@ -189,6 +189,15 @@ impl StorePlace {
     }
 }
 
+/// An error of the runtime in containerd's words, which lets it create the container first and then start it.
+fn as_created(noted: &str) -> String {
+    let noted = noted.trim_end();
+    match noted.strip_prefix("runc run failed: ") {
+        Some(why) => format!("runc create failed: {why}: unknown"),
+        None => format!("{noted}: unknown"),
+    }
+}
+
 /// Makes a file, and locks it.
 fn locked(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -213,14 +222,20 @@ impl StoreTask {
         unshare_mounts().map_err(|errno| format!("mounts of its own: {}", io::Error::from(errno)))?;
         let target = self.bundle.rootfs();
         let mounted = self.rootfs.mount(&target)?;
-        let ended = self.runtime.run(&self.bundle, &self.id);
+        let ended = self.runtime.run_noting(&self.bundle, &self.id);
         drop(mounted);
         match ended {
-            Ok(Ended::Container(code)) => Ok(u32::from(code)),
-            Ok(Ended::NotStarted) => Err(
-                "failed to create shim task: OCI runtime create failed: the runtime has said why".to_owned(),
-            ),
-            Ok(Ended::Killed(signal)) => Err(format!("the runtime was ended by signal {signal}")),
+            Ok((Ended::Container(code), _)) => Ok(u32::from(code)),
+            Ok((Ended::NotStarted, noted)) => {
+                let why = noted.map_or_else(
+                    || "the runtime has said why".to_owned(),
+                    |noted| as_created(&noted),
+                );
+                Err(format!(
+                    "failed to create shim task: OCI runtime create failed: {why}"
+                ))
+            }
+            Ok((Ended::Killed(signal), _)) => Err(format!("the runtime was ended by signal {signal}")),
             Err(error) => Err(format!("failed to create shim task: {error}")),
         }
     }
