@@ -1,9 +1,8 @@
 //! The two sides of the worker's border: what the core says and understands, and what
 //! `www/src/core/protocol.ts` says that it does. The names of fields and operations are compared.
 
-use std::collections::BTreeSet;
-
 use handroll::image::json::{FromJson, read};
+use handroll::sorted::SortedSet;
 use handroll::tree::Time;
 use handroll::workbench::{Action, Caller, Export, Operation, Query, Workbench, sample};
 use serde_json::Value;
@@ -28,7 +27,7 @@ fn declaration(head: &str) -> Vec<&'static str> {
 }
 
 /// The fields of an interface: the names at one level of indentation.
-fn fields(interface: &str) -> BTreeSet<String> {
+fn fields(interface: &str) -> SortedSet<String> {
     let lines = declaration(&format!("interface {interface} {{"))
         .into_iter()
         .skip(1);
@@ -39,7 +38,7 @@ fn fields(interface: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn keys(value: &Value) -> BTreeSet<String> {
+fn keys(value: &Value) -> SortedSet<String> {
     value
         .as_object()
         .unwrap_or_else(|| panic!("{value} is no object"))
@@ -49,9 +48,9 @@ fn keys(value: &Value) -> BTreeSet<String> {
 }
 
 /// The values of `tag` that a union in the protocol has: `op: 'write'`, `op: 'a' | 'b'`.
-fn tags(union: &str, tag: &str) -> BTreeSet<String> {
+fn tags(union: &str, tag: &str) -> SortedSet<String> {
     let text = declaration(&format!("type {union} =")).join("\n");
-    let mut tags = BTreeSet::new();
+    let mut tags = SortedSet::new();
     for part in text.split(&format!("{{ {tag}: ")).skip(1) {
         let names = part
             .split([';', '}'])
@@ -67,7 +66,7 @@ fn tags(union: &str, tag: &str) -> BTreeSet<String> {
 }
 
 /// The variants that are read, as the error for another one lists them.
-fn variants<T: FromJson>(tag: &str) -> BTreeSet<String> {
+fn variants<T: FromJson>(tag: &str) -> SortedSet<String> {
     let wrong = format!(r#"{{"{tag}":"no such thing"}}"#);
     let error = read::<T>(wrong.as_bytes(), 100)
         .err()
@@ -201,6 +200,6 @@ fn answers_have_the_fields_that_the_protocol_promises() {
     assert_eq!(keys(&image["documents"]), documents);
 }
 
-fn tags_of_names(text: &str) -> BTreeSet<String> {
+fn tags_of_names(text: &str) -> SortedSet<String> {
     text.split('\'').skip(1).step_by(2).map(str::to_owned).collect()
 }

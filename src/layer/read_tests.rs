@@ -1,6 +1,5 @@
 //! What tars of all kinds mean as layers.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -10,6 +9,7 @@ use crate::layer::{HELD_LIMIT, Layer, Origin, ReadJob, Walk, write_tar};
 use crate::overlay::naive::random_tree;
 use crate::random::Random;
 use crate::scratch::MemorySpace;
+use crate::sorted::SortedMap;
 use crate::tar::{EntryHeader, EntryType, Format, encode, end_padding};
 
 /// A tar of words: `dir/`, `file`, `link>target`, `hard=target`, `char:1` or `char:0`.
@@ -34,7 +34,7 @@ fn tar(words: &str) -> Content {
             mtime: Time::at(number as i64 + 1),
             size: 0,
             device: (0, minor.parse().unwrap()),
-            xattrs: &BTreeMap::new(),
+            xattrs: &SortedMap::new(),
         };
         encode(&header, Format::Gnu, &mut tar);
     }

@@ -5,10 +5,11 @@
 //! An entry is untouched if its name still leads to the same inode with the same attributes and content. Inode
 //! numbers are never used again, so this is told by comparing numbers, without comparing trees.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::content::Content;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::tar::{Format, end_padding};
 use crate::tree::{Directory, Ino, Inode, Name, Tree, TreePath, WHITEOUT_PREFIX};
 
@@ -34,12 +35,12 @@ pub(super) struct Rewrite {
     at: usize,
     offset: u64,
     /// Directories whose entries are where they were; and where that is.
-    stays: BTreeSet<Ino>,
-    places: BTreeMap<Ino, (Ino, Name)>,
+    stays: SortedSet<Ino>,
+    places: SortedMap<Ino, (Ino, Name)>,
     /// Directories whose opaque mark is an entry of the tar.
-    marked: BTreeSet<Ino>,
+    marked: SortedSet<Ino>,
     /// The names under which hard-linked inodes were written.
-    names: BTreeMap<Ino, Vec<u8>>,
+    names: SortedMap<Ino, Vec<u8>>,
     /// What comes before the next entry.
     due: VecDeque<Part>,
     /// The directories whose new entries are still to be written, with their names; none before the first.
@@ -67,10 +68,10 @@ impl Rewrite {
             scrubbed: scrubbed.clone(),
             at: 0,
             offset: 0,
-            stays: BTreeSet::from([Ino::ROOT]),
-            places: BTreeMap::new(),
+            stays: SortedSet::from([Ino::ROOT]),
+            places: SortedMap::new(),
             marked: marks.collect(),
-            names: BTreeMap::new(),
+            names: SortedMap::new(),
             due: VecDeque::new(),
             new: None,
             written: 0,

@@ -1,7 +1,5 @@
 //! How the list of steps is made: what runc 1.1.5 does with a configuration, in its order.
 
-use std::collections::BTreeSet;
-
 use super::RuntimeError;
 use super::mount_point::{MountPoint, shown_flags, super_options};
 use super::spec::{Mount, Spec};
@@ -9,6 +7,7 @@ use super::step::{Machine, SeenRoot, Step, StepRule};
 use super::system_call::{SystemCall, flags_of};
 use crate::image::root::{Root, RootKind};
 use crate::overlay::mount::Call;
+use crate::sorted::SortedSet;
 use crate::text::escape;
 
 /// The steps from `runc run` to the end of the container. `view` is the root file system as it is before, `root` how
@@ -26,7 +25,7 @@ pub fn steps(
         root: SeenRoot::Host,
         namespaces: Vec::new(),
         mounted: Vec::new(),
-        made: BTreeSet::new(),
+        made: SortedSet::new(),
         dev: "/dev".to_owned(),
     };
     start.namespaces(spec);
@@ -54,7 +53,7 @@ struct Start<'a> {
     namespaces: Vec<&'static str>,
     mounted: Vec<MountPoint>,
     /// Directories that were made, in the root file system or in what is mounted there.
-    made: BTreeSet<Vec<u8>>,
+    made: SortedSet<Vec<u8>>,
     /// Where `/dev` is, without links.
     dev: String,
 }

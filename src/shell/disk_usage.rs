@@ -1,12 +1,11 @@
 //! du.
 
-use std::collections::BTreeSet;
-
 use super::job::{Job, Visit, Walk, q};
 use super::list::{human, taken};
 use super::option::{Args, Command, Run, flag, valued};
 use super::quote;
 use crate::overlay::mount::{FileType, Stat};
+use crate::sorted::SortedSet;
 
 pub(super) const DU: Command = Command {
     name: "du",
@@ -29,7 +28,7 @@ struct Usage<'a> {
     args: &'a Args,
     max_depth: usize,
     /// Files of more than one name that were counted.
-    seen: BTreeSet<u64>,
+    seen: SortedSet<u64>,
     /// What was counted in the directories that are open, from the top down.
     sums: Vec<u64>,
 }
@@ -53,7 +52,7 @@ fn du(job: &mut Job<'_>, args: Args) -> u8 {
     let mut usage = Usage {
         args: &args,
         max_depth,
-        seen: BTreeSet::new(),
+        seen: SortedSet::new(),
         sums: vec![0],
     };
     let default = [b".".to_vec()];

@@ -1,8 +1,6 @@
 //! The check of an image: what is wrong with its documents, with its layers, and with the two together. A job that
 //! goes on whenever it is asked for.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::check::{Checking, Finding, Fix, LayerInput, Packed, Report, StackCheck};
@@ -10,6 +8,7 @@ use crate::compress::inflate::Packing;
 use crate::image::catalog::verify::{self, LayerFacts};
 use crate::image::catalog::{NodeId, Problem};
 use crate::layer::{Compression, Layer, ReadError};
+use crate::sorted::SortedMap;
 use crate::text::escape;
 
 use super::Workbench;
@@ -30,7 +29,7 @@ const BUDGET: u64 = 10_000;
 pub struct CheckView {
     pub progress: Option<CheckProgress>,
     pub findings: Vec<CheckFinding>,
-    pub more: BTreeMap<&'static str, u64>,
+    pub more: SortedMap<&'static str, u64>,
 }
 
 /// How far a check is.

@@ -13,8 +13,6 @@ mod manifest;
 mod plan;
 mod settings;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{Catalog, Format, LinkId, NodeId, State};
 use crate::compress::inflate::Packing;
 use crate::content::Content;
@@ -25,6 +23,7 @@ use crate::image::files::Lookup;
 use crate::image::json::EditError;
 use crate::image::manifest::{LAYOUT, blob_path};
 use crate::image::reference::Reference;
+use crate::sorted::{SortedMap, SortedSet};
 
 pub use config::{ConfigEdits, HistorySlot, NewHistory, edit_config};
 pub use manifest::edit_manifest;
@@ -141,9 +140,9 @@ pub struct Rebuilt {
     /// Its files, in order: marker, index and Docker's list, then the blobs, documents first.
     pub files: Vec<OutFile>,
     /// The documents that are written otherwise than they came, indexes and lists included.
-    pub changed: BTreeMap<NodeId, Document>,
+    pub changed: SortedMap<NodeId, Document>,
     /// The documents and layers that nothing names any more, and that are not written.
-    pub gone: BTreeSet<NodeId>,
+    pub gone: SortedSet<NodeId>,
     /// Each image's documents; none of one that was removed.
     pub images: Vec<Option<ImageDocuments>>,
     /// Attestations that told of a manifest that is no more: they are no longer in the index.
@@ -154,19 +153,19 @@ pub struct Rebuilt {
 pub struct Rebuild<'a> {
     catalog: &'a Catalog,
     /// The digests of blobs whose documents do not tell them, as they were computed.
-    digests: &'a BTreeMap<NodeId, Digest>,
-    edits: BTreeMap<usize, ImageEdit>,
-    removed: BTreeSet<usize>,
+    digests: &'a SortedMap<NodeId, Digest>,
+    edits: SortedMap<usize, ImageEdit>,
+    removed: SortedSet<usize>,
 }
 
 impl<'a> Rebuild<'a> {
     /// No edits yet. `digests` are those that were computed of layers; only docker archives need them.
-    pub fn new(catalog: &'a Catalog, digests: &'a BTreeMap<NodeId, Digest>) -> Self {
+    pub fn new(catalog: &'a Catalog, digests: &'a SortedMap<NodeId, Digest>) -> Self {
         Self {
             catalog,
             digests,
-            edits: BTreeMap::new(),
-            removed: BTreeSet::new(),
+            edits: SortedMap::new(),
+            removed: SortedSet::new(),
         }
     }
 
@@ -217,8 +216,8 @@ impl<'a> Rebuild<'a> {
         Rebuilt {
             images: images.collect(),
             files: out.files(self.catalog),
-            changed: BTreeMap::new(),
-            gone: BTreeSet::new(),
+            changed: SortedMap::new(),
+            gone: SortedSet::new(),
             dropped: Vec::new(),
         }
     }
@@ -251,7 +250,7 @@ impl<'a> Rebuild<'a> {
 
 /// The files to be written, by their paths.
 #[derive(Default)]
-struct Output(BTreeMap<Vec<u8>, Body>);
+struct Output(SortedMap<Vec<u8>, Body>);
 
 impl Output {
     fn put(&mut self, path: impl Into<Vec<u8>>, body: Body) {
@@ -281,7 +280,7 @@ impl Output {
     /// All files: the marker, what points, the documents among the blobs, and the layers last.
     fn files(self, catalog: &Catalog) -> Vec<OutFile> {
         const FIRST: [&[u8]; 4] = [b"oci-layout", b"index.json", b"manifest.json", b"repositories"];
-        let documents: BTreeSet<&[u8]> = catalog
+        let documents: SortedSet<&[u8]> = catalog
             .nodes
             .iter()
             .filter(|node| node.kind.is_document())

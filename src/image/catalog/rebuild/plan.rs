@@ -1,8 +1,7 @@
 //! The files of an archive as a tar: which bytes follow which.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::OutFile;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::tar::{EntryHeader, EntryType, Format, encode, padding};
 use crate::tree::Time;
 
@@ -19,7 +18,7 @@ pub enum TarPart {
 /// stand before what is in them.
 pub fn tar_plan(files: &[OutFile]) -> Vec<TarPart> {
     let (mut parts, mut bytes) = (Vec::new(), Vec::new());
-    let mut directories = BTreeSet::new();
+    let mut directories = SortedSet::new();
     for (number, file) in files.iter().enumerate() {
         let slashes = (0..file.path.len()).filter(|&at| file.path[at] == b'/');
         for slash in slashes {
@@ -56,7 +55,7 @@ fn header(name: &[u8], entry_type: EntryType, size: u64, out: &mut Vec<u8>) {
         mtime: Time::at(0),
         size,
         device: (0, 0),
-        xattrs: &BTreeMap::new(),
+        xattrs: &SortedMap::new(),
     };
     // Its blocks, behind content that need not end with one.
     let mut blocks = Vec::new();
