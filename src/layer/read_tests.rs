@@ -243,7 +243,7 @@ fn what_is_kept_of_layers_is_bounded_together() {
             mtime: Time::at(0),
             size: 0,
             device: (0, 0),
-            xattrs: &BTreeMap::new(),
+            xattrs: &SortedMap::new(),
         };
         let mut out = Vec::new();
         encode(&header, Format::Gnu, &mut out);
