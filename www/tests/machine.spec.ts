@@ -84,6 +84,8 @@ test('an image is imported, and every event can be gone through', async ({ page 
 
 test('events play, pause, and stop at the end', async ({ page }) => {
   await imported(page);
+  // The button that was pressed is gone; the keys go on at the player.
+  await expect(player(page).getByRole('button', { name: 'Play' })).toBeFocused();
   await player(page).getByRole('combobox', { name: 'Speed' }).selectOption('4×');
   await player(page).getByRole('button', { name: 'To the beginning' }).click();
   await page.keyboard.press('p');
