@@ -346,3 +346,44 @@ fn what_does_not_fit_is_found_and_mended() {
     let found = checked(&mut again, 10);
     assert!(errors(&found).is_empty(), "{found:?}");
 }
+
+#[test]
+fn digests_of_what_is_no_tar_are_told_too() {
+    let mut archive = sample_archive();
+    let mut workbench = open(archive.clone());
+    assert_eq!(workbench.state().held(), 0);
+    finish(&mut workbench);
+    let entries = |workbench: &Workbench| {
+        let layers = workbench.state().layers();
+        layers
+            .map(|layer| layer.layer.tree().counts().entries as usize)
+            .sum::<usize>()
+    };
+    assert!(workbench.state().held() >= entries(&workbench) && entries(&workbench) > 0);
+    // In place of the upper layer a gzip of as many bytes, with text in it.
+    let layer = workbench.state().layer(21).unwrap().clone();
+    let blob = layer.layer.origin().unwrap().blob().read_all(1 << 20).unwrap();
+    let at = archive
+        .windows(blob.len())
+        .position(|window| window == blob)
+        .unwrap();
+    let text = vec![b'x'; blob.len() - 23];
+    let length = text.len() as u16;
+    let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
+    gzip.extend(length.to_le_bytes().into_iter().chain((!length).to_le_bytes()));
+    gzip.extend(&text);
+    gzip.extend(
+        crc32fast::hash(&text)
+            .to_le_bytes()
+            .into_iter()
+            .chain(u32::from(length).to_le_bytes()),
+    );
+    archive.splice(at..at + blob.len(), gzip);
+    let mut workbench = open(archive);
+    finish(&mut workbench);
+    let found = checked(&mut workbench, 10);
+    let ids: Vec<_> = found.iter().map(|finding| finding.id).collect();
+    for id in ["damaged", "digest_mismatch", "diff_id_mismatch"] {
+        assert!(ids.contains(&id), "{id}: {ids:?}");
+    }
+}
