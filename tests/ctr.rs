@@ -11,3 +11,5 @@ mod archives;
 mod disk;
 #[path = "ctr/lines.rs"]
 mod lines;
+#[path = "ctr/prompt.rs"]
+mod prompt;

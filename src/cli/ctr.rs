@@ -202,6 +202,10 @@ impl Host for Machine<'_> {
         self.place.view(number, parents)
     }
 
+    fn check_exec(&self) -> Result<(), String> {
+        Err("ctr tasks exec is not offered here: start a second container of the image instead".to_owned())
+    }
+
     fn check_detach(&self) -> Result<(), String> {
         let reason = "--detach is not offered here: nobody would wait for the container; let your shell run this in \
                       the background";

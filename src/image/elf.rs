@@ -205,7 +205,7 @@ fn window(content: &Content, at: u64, length: usize, part: &'static str) -> Resu
 
 /// A least ELF file for tests: one program header, for the interpreter if there is one.
 #[cfg(test)]
-pub(super) fn of_tests(machine: Machine, interpreter: Option<&[u8]>) -> Vec<u8> {
+pub fn of_tests(machine: Machine, interpreter: Option<&[u8]>) -> Vec<u8> {
     let Machine {
         number,
         wide,

@@ -29,6 +29,7 @@ pub use spec::{
 pub use start::steps;
 pub use step::{Machine, SeenRoot, Step, StepRule};
 pub use system_call::SystemCall;
+pub use user::{home_of, user};
 
 /// An image's configuration, or what was asked for beside it, cannot become a container.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -25,7 +25,7 @@ struct Group {
 }
 
 /// The user that `text` names; of an empty text root.
-pub(super) fn user(text: &str, manner: Manner, root: &dyn Root) -> Result<User, RuntimeError> {
+pub fn user(text: &str, manner: Manner, root: &dyn Root) -> Result<User, RuntimeError> {
     let malformed = || RuntimeError::UserForm {
         value: text.to_owned(),
     };
@@ -86,6 +86,17 @@ pub(super) fn user(text: &str, manner: Manner, root: &dyn Root) -> Result<User, 
         gid,
         additional_gids,
     })
+}
+
+/// The home of a user, as runc sets HOME: `/` of one that the image does not know.
+pub fn home_of(uid: u32, root: &dyn Root) -> Vec<u8> {
+    let homes = table(root, PASSWD, |fields| {
+        let home = fields.get(5)?.to_vec();
+        Some((id(fields.get(2)?)?, home))
+    });
+    let homes = homes.map(|table| table.rows).unwrap_or_default();
+    let found = homes.into_iter().find(|(of, _)| *of == uid);
+    found.map_or_else(|| b"/".to_vec(), |(_, home)| home)
 }
 
 /// What a file has, and why it has nothing.

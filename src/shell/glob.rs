@@ -15,6 +15,11 @@ pub(super) struct Glyph {
 
 /// The words that one word becomes.
 pub(super) fn expand(job: &mut Job<'_>, word: &Word) -> Result<Vec<Vec<u8>>, String> {
+    if let Some(name) = super::program::unsplit(job, word) {
+        return Err(format!(
+            "${name}: a value with blanks or patterns is not split here: quote it"
+        ));
+    }
     let glyphs = glyphs(job, word);
     let typed: Vec<u8> = glyphs.iter().map(|glyph| glyph.byte).collect();
     if typed.is_empty() && !word.contains(&Part::Nothing) {
@@ -41,7 +46,9 @@ fn glyphs(job: &Job<'_>, word: &Word) -> Vec<Glyph> {
             }
             Part::Variable(Variable::Status) => job.shell.status.to_string().into_bytes(),
             Part::Variable(Variable::Cwd) => job.shell.cwd.clone(),
-            Part::Variable(Variable::Home) => b"/root".to_vec(),
+            Part::Variable(Variable::Home) if job.kind().is_none() => b"/root".to_vec(),
+            Part::Variable(Variable::Home) => super::program::value(job, b"HOME"),
+            Part::Variable(Variable::Named { name, .. }) => super::program::value(job, name),
         };
         glyphs.extend(bytes.into_iter().map(|byte| Glyph {
             byte,

@@ -6,7 +6,8 @@
 use super::names::NameTable;
 use super::output::{OutFile, Shown, Sink, Stream};
 use super::parse::Redirect;
-use super::{Ran, Shell, quote};
+use super::program::Kind;
+use super::{Ran, Shell, busybox, quote};
 use crate::content::{Content, WINDOW};
 use crate::overlay::mount::{
     Call, Caller, Errno, FileName, FileType, Io, OpenFlags, Path, Reply, Stat, System,
@@ -40,6 +41,8 @@ pub(super) struct Job<'a> {
     count: u64,
     work: u64,
     stopped: Option<&'static str>,
+    /// With what the shell has ended, if a line has said so.
+    pub exits: Option<u8>,
     shown: Shown,
     sinks: [Sink; 2],
     files: Vec<OutFile>,
@@ -69,6 +72,7 @@ impl<'a> Job<'a> {
             count: 0,
             work: 0,
             stopped: None,
+            exits: None,
             sinks: [Sink::Shown(Stream::Stdout), Sink::Shown(Stream::Stderr)],
             files: Vec::new(),
             users: None,
@@ -297,7 +301,13 @@ impl<'a> Job<'a> {
 
     /// A message about a name, with what the system said.
     pub fn complain_of(&mut self, text: &str, errno: Errno) {
-        self.complain(&format!("{text}: {}", errno.text()));
+        match self.kind() {
+            Some(Kind::Busybox) => {
+                let text = busybox::words(self.command, text, errno);
+                self.complain(&text);
+            }
+            _ => self.complain(&format!("{text}: {}", errno.text())),
+        }
     }
 
     /// A message about the use of a command, with where to read on.
@@ -374,14 +384,14 @@ impl<'a> Job<'a> {
                 } => {
                     let sink = match super::glob::expand(self, target).as_deref() {
                         Ok([target]) => self.sink(target, *append),
-                        _ => Err("ambiguous redirect".to_owned()),
+                        _ => Err(("ambiguous redirect".to_owned(), 1)),
                     };
                     match sink {
                         Ok(sink) => streams.iter().for_each(|s| self.sinks[s - 1] = sink.clone()),
-                        Err(text) => {
+                        Err((text, status)) => {
                             self.end_redirects(1);
-                            self.error_line(&text);
-                            return Err(1);
+                            self.shell_error(&text);
+                            return Err(status);
                         }
                     }
                 }
@@ -390,7 +400,7 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn sink(&mut self, target: &[u8], append: bool) -> Result<Sink, String> {
+    fn sink(&mut self, target: &[u8], append: bool) -> Result<Sink, (String, u8)> {
         let path = self.path(target);
         if &*path == b"/dev/null" {
             return Ok(Sink::Nowhere);
@@ -403,7 +413,7 @@ impl<'a> Job<'a> {
             ..OpenFlags::default()
         };
         let opened = self.open(target, flags, 0o666, Io::Nothing);
-        opened.map_err(|errno| format!("{}: {}", String::from_utf8_lossy(target), errno.text()))?;
+        opened.map_err(|errno| self.cannot_create(&String::from_utf8_lossy(target), errno))?;
         self.files.push(OutFile {
             path,
             append,

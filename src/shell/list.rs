@@ -1,9 +1,11 @@
 //! ls.
 
+use super::busybox;
 use super::job::{Job, join, q};
 use super::mode;
 use super::names::{group_name, user_name};
 use super::option::{Args, Command, Run, flag};
+use super::program::Kind;
 use super::time::listed;
 use crate::overlay::mount::{Errno, FileType, Stat};
 
@@ -172,7 +174,11 @@ fn ls(job: &mut Job<'_>, args: Args) -> u8 {
             pending.extend(inner.map(|entry| (entry.path.clone(), false)));
         }
     }
-    list.status
+    // BusyBox knows one way to fail.
+    match job.kind() {
+        Some(Kind::Busybox) => list.status.min(1),
+        _ => list.status,
+    }
 }
 
 impl List<'_> {
@@ -283,7 +289,12 @@ impl List<'_> {
             if self.args.has('i') {
                 line += &format!("{:>1$} ", row[0], widths[0]);
             }
-            if self.is_long {
+            if self.is_long
+                && job.kind() == Some(Kind::Busybox)
+                && let Some(stat) = &entry.stat
+            {
+                line += &busybox::long_line(job, stat, self.args.has('n'), self.args.has('h'));
+            } else if self.is_long {
                 line += &long_columns(&row[1..], &widths[1..]);
             }
             let mut line = line.into_bytes();

@@ -9,6 +9,7 @@
 //! whoever runs it can end it at every system call.
 
 mod attribute;
+mod busybox;
 mod complete;
 mod copy;
 mod create;
@@ -23,10 +24,12 @@ mod names;
 mod option;
 mod output;
 mod parse;
+mod program;
 mod quote;
 mod read;
 mod remove;
 mod rename;
+mod show;
 mod stat;
 #[cfg(test)]
 mod tests;
@@ -39,6 +42,7 @@ mod xattr;
 pub use complete::Completion;
 pub use job::Made;
 pub use output::{Piece, Stream};
+pub use program::{Execution, Process};
 pub use traced::Traced;
 
 use crate::overlay::mount::{Caller, System};
@@ -84,6 +88,8 @@ pub struct Shell {
     /// Where `cd -` goes.
     previous: Option<Vec<u8>>,
     status: u8,
+    /// What it knows if it stands in for a container's process.
+    inside: Option<program::Inside>,
     /// How much a line may do.
     pub limits: Limits,
 }
@@ -117,6 +123,7 @@ impl Shell {
             cwd: b"/".to_vec(),
             previous: None,
             status: 0,
+            inside: None,
             limits: Limits::default(),
         }
     }
@@ -181,7 +188,7 @@ fn run_list(job: &mut Job<'_>, list: &[(Joint, Simple)]) -> u8 {
             Joint::IfFine => status == 0,
             Joint::IfFailed => status != 0,
         };
-        if is_run && !job.is_stopped() {
+        if is_run && !job.is_stopped() && job.exits.is_none() {
             status = run_simple(job, simple);
             job.shell.status = status;
         }
@@ -195,7 +202,7 @@ fn run_simple(job: &mut Job<'_>, simple: &Simple) -> u8 {
         match glob::expand(job, word) {
             Ok(found) => words.extend(found),
             Err(error) => {
-                job.error_line(&error);
+                job.shell_error(&error);
                 return 1;
             }
         }

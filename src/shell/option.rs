@@ -78,6 +78,9 @@ impl Args {
 
 /// Runs a command with its arguments.
 pub(super) fn dispatch(job: &mut Job<'_>, name: &[u8], arguments: Vec<Vec<u8>>) -> u8 {
+    if job.kind().is_some() {
+        return super::program::dispatch(job, name, arguments);
+    }
     if job.has_program(name) {
         return job.execute(name, arguments);
     }
@@ -87,6 +90,11 @@ pub(super) fn dispatch(job: &mut Job<'_>, name: &[u8], arguments: Vec<Vec<u8>>) 
     let Some(command) = super::help::COMMANDS.iter().find(|c| c.name.as_bytes() == name) else {
         return not_found(job, name);
     };
+    run(job, command, arguments)
+}
+
+/// Runs a command of this shell's.
+pub(super) fn run(job: &mut Job<'_>, command: &'static Command, arguments: Vec<Vec<u8>>) -> u8 {
     job.command = command.name;
     let takes_help = !matches!(command.name, "echo" | "true" | "false" | "test" | "[");
     if takes_help && arguments.iter().any(|argument| argument == b"--help") {

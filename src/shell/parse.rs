@@ -12,7 +12,7 @@ pub(super) enum Joint {
 }
 
 /// A part of a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// A byte; only plain ones make patterns.
     Byte {
@@ -25,7 +25,7 @@ pub(super) enum Part {
 }
 
 /// What a shell without variables of its own knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Variable {
     /// `$?`
     Status,
@@ -33,6 +33,8 @@ pub(super) enum Variable {
     Cwd,
     /// `$HOME` and `~`
     Home,
+    /// Of a process: one of its environment, or an argument by its number.
+    Named { name: Vec<u8>, is_quoted: bool },
 }
 
 pub(super) type Word = Vec<Part>;
@@ -91,7 +93,35 @@ const OPERATORS: &[&str] = &[
     "&", ">", "<", "(", ")", "\n",
 ];
 
-pub(super) fn parse(line: &[u8]) -> Result<Vec<(Joint, Simple)>, ParseError> {
+/// The commands of a line in a shell that knows no variables but its own.
+pub(super) fn parse(line: &[u8]) -> Result<List, ParseError> {
+    let list = parse_inside(line)?;
+    let mut words = list.iter().flat_map(|(_, simple)| {
+        let targets = simple.redirects.iter().filter_map(|redirect| match redirect {
+            Redirect::File { target, .. } => Some(target),
+            Redirect::Same { .. } => None,
+        });
+        simple.words.iter().chain(targets)
+    });
+    let named = words.find_map(|word| {
+        word.iter().find_map(|part| match part {
+            Part::Variable(Variable::Named { name, .. }) => Some(name),
+            _ => None,
+        })
+    });
+    match named {
+        Some(name) => Err(ParseError::UnknownVariable {
+            name: crate::text::escape(name),
+        }),
+        None => Ok(list),
+    }
+}
+
+/// The commands of a line, each with how it follows the one before.
+pub(super) type List = Vec<(Joint, Simple)>;
+
+/// The commands of a line in a shell with an environment.
+pub(super) fn parse_inside(line: &[u8]) -> Result<List, ParseError> {
     let tokens = tokens(line)?;
     let mut list = Vec::new();
     let mut simple = Simple::default();
@@ -235,7 +265,7 @@ fn word(mut rest: &[u8]) -> Result<(Word, &[u8]), ParseError> {
             b'"' => rest = double_quoted(&rest[1..], &mut word)?,
             b'`' => return Err(SUBSTITUTION),
             b'$' if rest.get(1) == Some(&b'\'') => rest = dollar_quoted(&rest[2..], &mut word)?,
-            b'$' => rest = variable(rest, &mut word)?,
+            b'$' => rest = variable(rest, &mut word, false)?,
             b'~' if word.is_empty() && is_home(rest) => {
                 word.push(Part::Variable(Variable::Home));
                 rest = &rest[1..];
@@ -284,7 +314,7 @@ fn double_quoted<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], Pa
                 rest = after;
             }
             [b'`', ..] => return Err(SUBSTITUTION),
-            [b'$', ..] => rest = variable(rest, word)?,
+            [b'$', ..] => rest = variable(rest, word, true)?,
             [byte, after @ ..] => {
                 word.push(quoted(*byte));
                 rest = after;
@@ -313,7 +343,7 @@ fn dollar_quoted<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], Pa
     }
 }
 
-fn variable<'a>(rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], ParseError> {
+fn variable<'a>(rest: &'a [u8], word: &mut Word, is_quoted: bool) -> Result<&'a [u8], ParseError> {
     let after = &rest[1..];
     if after.starts_with(b"(") {
         return Err(SUBSTITUTION);
@@ -328,6 +358,7 @@ fn variable<'a>(rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], ParseError>
             let end = end.ok_or(ParseError::Unclosed { quote: '}' })?;
             (&inner[..end], &inner[end + 1..])
         }
+        None if after.first().is_some_and(|byte| byte.is_ascii_digit()) => after.split_at(1),
         None => {
             let end = after
                 .iter()
@@ -340,6 +371,15 @@ fn variable<'a>(rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], ParseError>
         b"PWD" => word.push(Part::Variable(Variable::Cwd)),
         b"HOME" => word.push(Part::Variable(Variable::Home)),
         b"?" => word.push(Part::Variable(Variable::Status)),
+        name if name
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') =>
+        {
+            word.push(Part::Variable(Variable::Named {
+                name: name.to_vec(),
+                is_quoted,
+            }));
+        }
         _ => {
             return Err(ParseError::UnknownVariable {
                 name: crate::text::escape(name),

@@ -2,6 +2,7 @@
 
 use super::job::{Job, join, q};
 use super::option::{Args, Command, Opt, Run, flag, missing, parse, valued};
+use super::program::Kind;
 use super::quote;
 use crate::content::{Content, WINDOW};
 use crate::digest::Hasher;
@@ -289,6 +290,7 @@ fn ends(
         None => names.len() > 1,
     };
     let (mut status, mut is_first) = (0, true);
+    let mut opened = 0;
     for name in names {
         let is_directory = job.is_directory(&name);
         let content = match input(job, &name) {
@@ -299,6 +301,7 @@ fn ends(
             }
             content => content,
         };
+        opened += 1;
         if has_headers {
             let shown: &[u8] = if name == b"-" { b"standard input" } else { &name };
             let gap: &[u8] = if is_first { b"" } else { b"\n" };
@@ -309,6 +312,9 @@ fn ends(
             job.complain_of(&format!("error reading {}", q(&name)), errno);
             status = 1;
         }
+    }
+    if opened == 0 && job.command == "tail" && job.kind() == Some(Kind::Busybox) {
+        job.complain("no files");
     }
     status
 }
@@ -334,6 +340,9 @@ fn wc(job: &mut Job<'_>, args: Args) -> u8 {
     }
     if args.operands.is_empty() && columns > 1 {
         width = 7;
+    }
+    if job.kind() == Some(Kind::Busybox) {
+        width = if names.len() > 1 || columns > 1 { 9 } else { 1 };
     }
     let (mut status, mut totals) = (0, [0; 3]);
     let line = |job: &mut Job<'_>, counts: [u64; 3], name: &[u8]| {

@@ -143,8 +143,7 @@ fn cd(job: &mut Job<'_>, arguments: &[Vec<u8>]) -> u8 {
     });
     if let Err(errno) = stat {
         let shown = String::from_utf8_lossy(&target).into_owned();
-        job.error_line(&format!("cd: {shown}: {}", errno.text()));
-        return 1;
+        return job.cannot_go(&shown, errno);
     }
     if is_told {
         job.print([&path[..], b"\n"].concat());

@@ -1,6 +1,6 @@
 //! Containers: what is to be run, with what snapshot; and their tasks, what runs of them.
 
-use super::event::{Event, Kind, Rule};
+use super::event::{Changes, Event, Kind, Rule};
 use super::{Client, Labels, Result, SNAPSHOTTER, StoreError, check_identifier, check_labels, set_labels};
 use crate::content::Content;
 use crate::tree::Time;
@@ -155,6 +155,12 @@ impl Client<'_> {
         Ok(())
     }
 
+    /// Notes what a system call of a container's process did to its snapshot's directory.
+    pub fn task_wrote(&mut self, id: &str, call: &str, what: &str, disk: Changes) {
+        let event = Event::new(Rule::TaskWrote, Kind::Container, id);
+        self.tell(event.text(call).other(what).disk(disk));
+    }
+
     /// Notes that it has ended.
     pub fn end_task(&mut self, id: &str, exit: u32) -> Result<()> {
         let container = self.container_mut(id)?;
@@ -174,6 +180,7 @@ impl Client<'_> {
             Some(Task { exit: None, .. }) => Err(StoreError::TaskRunning { id: id.to_owned() }),
             Some(Task { exit: Some(exit), .. }) => {
                 self.container_mut(id)?.task = None;
+                self.tell(Event::new(Rule::TaskDeleted, Kind::Container, id));
                 Ok(exit)
             }
         }

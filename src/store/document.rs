@@ -362,6 +362,19 @@ impl Client<'_> {
         mut enter: impl FnMut(&Descriptor) -> bool,
         mut choose: impl FnMut(&Descriptor, Vec<Descriptor>) -> Vec<Descriptor>,
     ) -> Result<()> {
+        self.walk_by(target, &mut enter, &mut choose, &mut |descriptor| {
+            self.children(descriptor)
+        })
+    }
+
+    /// The same, asking somebody else what a blob names.
+    pub(super) fn walk_by(
+        &self,
+        target: &Descriptor,
+        enter: &mut dyn FnMut(&Descriptor) -> bool,
+        choose: &mut dyn FnMut(&Descriptor, Vec<Descriptor>) -> Vec<Descriptor>,
+        children: &mut dyn FnMut(&Descriptor) -> Result<Vec<Descriptor>>,
+    ) -> Result<()> {
         let mut pending = vec![target.clone()];
         let mut budget = Budget::new();
         while let Some(descriptor) = pending.pop() {
@@ -369,7 +382,7 @@ impl Client<'_> {
             if !enter(&descriptor) {
                 continue;
             }
-            let chosen = choose(&descriptor, self.children(&descriptor)?);
+            let chosen = choose(&descriptor, children(&descriptor)?);
             pending.extend(chosen.into_iter().rev());
         }
         Ok(())
@@ -393,54 +406,6 @@ impl Client<'_> {
         // What stops the walk stops the picture there, and is told where the image is used.
         let _ = self.walk(target, |_| true, choose);
         found
-    }
-
-    /// The size of what a platform needs of an image, in bytes: of its documents and packed layers
-    /// (images/image.go, `Size`).
-    ///
-    /// What cannot be followed is told; the size is then that of what was found.
-    pub fn image_size(&self, target: &Descriptor, wanted: &Platforms) -> (i64, Result<()>) {
-        let mut size = 0_i64;
-        let enter = |descriptor: &Descriptor| {
-            size = size.saturating_add(descriptor.size);
-            true
-        };
-        let rank = |child: &Descriptor| match &child.platform {
-            None => Some(usize::MAX),
-            Some(platform) => wanted.rank(platform),
-        };
-        let walked = self.walk(target, enter, |descriptor, mut children| {
-            children.retain(|child| rank(child).is_some());
-            if Media::of(&descriptor.media_type) == Media::Index {
-                children.sort_by_key(rank);
-                children.truncate(1);
-            }
-            children
-        });
-        (size, walked)
-    }
-
-    /// The platforms that an image is for, sorted, each once (images/image.go, `Platforms`).
-    pub fn platforms(&self, target: &Descriptor) -> Result<Vec<String>> {
-        let mut found = Vec::new();
-        let mut configs = Vec::new();
-        let enter = |descriptor: &Descriptor| {
-            if let Some(platform) = &descriptor.platform {
-                found.push(platform_text(platform));
-                return false;
-            }
-            if Media::of(&descriptor.media_type) == Media::Config {
-                configs.push(descriptor.clone());
-            }
-            true
-        };
-        self.walk(target, enter, |_, children| children)?;
-        for config in configs {
-            found.push(platform_text(&self.config_platform(&config)?));
-        }
-        found.sort();
-        found.dedup();
-        Ok(found)
     }
 }
 

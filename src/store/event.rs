@@ -244,7 +244,9 @@ rules! {
     ContainerCreated "container.created": "{key}: a container of {text} with the snapshot {other}; its config.json is kept with it.", "containerd, client.go, NewContainer";
     ContainerRemoved "container.removed": "{key}: the container is gone; its snapshot {text} goes with it.", "containerd, container_opts.go, WithSnapshotCleanup";
     TaskStarted "task.started": "{key}: the shim has runc make the container and start it, as process {count}.", "containerd, task.go, Start";
+    TaskWrote "task.wrote": "{key}: its process calls {text}; {other}", "overlayfs: docs/overlay.md has its rules";
     TaskExited "task.exited": "{key}: the process has ended with {count}; its mounts are taken down.", "containerd, runtime/v2/runc/container.go, Delete";
+    TaskDeleted "task.deleted": "{key}: the task is deleted, with its shim and its bundle; the container is left, with what was written.", "containerd, task.go, Delete";
     GcMarked "gc.marked": "Garbage collection begins at the roots (images, containers, leases, what is labelled containerd.io/gc.root) and reaches {count} blobs and snapshots; they stay.", "containerd, metadata/gc.go, scanRoots";
     GcRemoved "gc.removed": "{key}: no root leads to it, so it goes.", "containerd, metadata/gc.go, remove";
     GcBlob "gc.blob": "{key}: no namespace has the blob any more, so its file of {count} bytes is deleted.", "containerd, metadata/content.go, garbageCollect";

@@ -21,6 +21,7 @@ mod lease;
 mod memory;
 mod sharing;
 mod snapshot;
+mod summary;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use lease::Lease;
 pub use memory::{CONTAINERD, MemoryDisk};
 pub use sharing::{ImageShare, LayerShare, Near, Sharing, sharing};
 pub use snapshot::{Mount, Snapshot, SnapshotKind, Usage, snapshots_of};
+pub use summary::{Summaries, Summary};
 pub use table::{Keys, Table};
 
 /// The snapshotter, the only one here.

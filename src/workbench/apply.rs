@@ -154,13 +154,6 @@ impl Applier<'_> {
             } => self.run_on_machine(line, *container, *layer),
             Action::RemoveImageOfMachine { name } => self.remove_image_of_machine(name),
             Action::CollectGarbage => self.collect_garbage(),
-            Action::RunContainer {
-                name,
-                id,
-                container,
-                layer,
-                args,
-            } => self.run_container(name, id, *container, *layer, args),
             Action::RemoveContainerOfMachine { id } => self.remove_container_of_machine(id),
             Action::DiscardContainer { container } => self.discard_container(*container),
             Action::CommitContainer {

@@ -368,9 +368,10 @@ fn call_view(state: &ContainerState, call: String, errno: Option<String>, events
     let event = |event: &Event| EventView {
         rule: event.rule.id(),
         path: escape(&event.path),
-        layer: event.layer.map(|layer| match layer {
-            EventLayer::Upper => state.layer,
-            EventLayer::Lower(position) => state.layers[position].id,
+        layer: event.layer.and_then(|layer| match layer {
+            EventLayer::Upper => Some(state.layer),
+            // Of what was imported from a blob of the store the session has no layer.
+            EventLayer::Lower(position) => state.layers.get(position).map(|layer| layer.id),
         }),
         bytes: event.bytes,
         sentence: event.sentence(),

@@ -144,7 +144,6 @@ from_tagged! { Action by "op", it {
     "run_on_machine" => fields!(it => Self::RunOnMachine { line, container, layer }),
     "remove_image_of_machine" => fields!(it => Self::RemoveImageOfMachine { name }),
     "collect_garbage" => Self::CollectGarbage,
-    "run_container" => fields!(it => Self::RunContainer { name, id, container, layer; args }),
     "remove_container_of_machine" => fields!(it => Self::RemoveContainerOfMachine { id }),
     "discard_container" => fields!(it => Self::DiscardContainer { container }),
     "commit_container" => fields!(it => Self::CommitContainer { container, layer, name }),
@@ -264,8 +263,6 @@ pub(super) mod tests {
         {"op":"run_on_machine","line":"ctr run a b","container":9,"layer":8}
         {"op":"remove_image_of_machine","name":"a"}
         {"op":"collect_garbage"}
-        {"op":"run_container","name":"a","id":"b","container":9,"layer":8}
-        {"op":"run_container","name":"a","id":"b","container":9,"layer":8,"args":["sh"]}
         {"op":"remove_container_of_machine","id":"b"}
         {"op":"commit_container","container":9,"layer":10,"name":"n"}
         {"op":"add_difference","image":1,"layer":10,"name":"n","before":{"image":1,"layers":2},"after":{"container":9,"step":3}}

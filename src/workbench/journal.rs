@@ -128,7 +128,6 @@ fn label(action: &Action) -> String {
         Action::RunOnMachine { line, .. } => format!("# {line}"),
         Action::RemoveImageOfMachine { name } => format!("ctr images rm {name}"),
         Action::CollectGarbage => "collect garbage".to_owned(),
-        Action::RunContainer { name, id, .. } => format!("ctr run {name} {id}"),
         Action::RemoveContainerOfMachine { id } => format!("ctr containers rm {id}"),
         Action::DiscardContainer { .. } => "throw a container away".to_owned(),
         Action::CommitContainer { name, .. } => format!("commit as layer {name}"),

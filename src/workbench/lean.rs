@@ -47,7 +47,6 @@ mod tests {
             "open_archive",
             "remove_container_of_machine",
             "remove_image_of_machine",
-            "run_container",
             "run_line",
             "run_on_machine",
             "start_container",

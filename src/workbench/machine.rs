@@ -4,20 +4,16 @@
 use std::sync::Arc;
 
 use crate::content::Content;
-use crate::digest::{Digest, chain_id};
-use crate::overlay::Stack;
-use crate::overlay::mount::{Caller, Directories, Lower, Options, Overlay, Upper, shown_options};
-use crate::runtime::{self, Arguments, ImageConfig, Manner, MountPoint, Request, Spec, Step};
-use crate::shell::{MountInfo, Shell};
+use crate::digest::Digest;
+use crate::overlay::mount::Directories;
+use crate::runtime::{Spec, Step};
 use crate::store::{
-    ArchiveFile, Client, DEFAULT_NAMESPACE, Descriptor, Import, Labels, MemoryDisk, Moment, Platforms, Store,
-    StoreError, Table, snapshots_of,
+    ArchiveFile, Client, DEFAULT_NAMESPACE, Import, MemoryDisk, Moment, Platforms, Store, Table, snapshots_of,
 };
 use crate::text::escape;
-use crate::tree::{Time, Tree};
+use crate::tree::Time;
 
 use super::apply::{Applier, Result};
-use super::container::{CALLS, ContainerState, RECORDED};
 use super::error::WorkbenchError;
 use super::lean::whole;
 use super::machine_prompt::PromptState;
@@ -40,6 +36,8 @@ pub struct MachineState {
     pub images: Table<ImageId>,
     /// By the namespaces and ids of containers, the steps by which runc started them.
     pub steps: Table<Vec<Step>>,
+    /// By the same, their configurations.
+    pub specs: Table<Spec>,
     /// The time of what was done last.
     pub now: Time,
     /// The namespace in which that was done.
@@ -100,6 +98,7 @@ impl MachineState {
             layers: Table::default(),
             images: Table::default(),
             steps: Table::default(),
+            specs: Table::default(),
             now: Time::default(),
             namespace: DEFAULT_NAMESPACE.to_owned(),
             prompt: PromptState::default(),
@@ -332,76 +331,6 @@ impl Applier<'_> {
         })
     }
 
-    /// Runs a container: a snapshot on top of an image's, mounted, with the mount points that runc makes in it.
-    pub(super) fn run_container(
-        &mut self,
-        name: &str,
-        id: &str,
-        container: ImageId,
-        layer: LayerId,
-        args: &[String],
-    ) -> Result<()> {
-        whole()?;
-        self.check_free(Some(container), Some(layer))?;
-        let ctr = self.machine_mut().ctr();
-        let title = [&ctr, "run -t", name, id].into_iter();
-        let words: Vec<&str> = title.chain(args.iter().map(String::as_str)).collect();
-        let title = escape(words.join(" ").as_bytes());
-        let mut made = None;
-        self.on_machine(title, &mut |work| {
-            made = Some(run(work, name, id, args)?);
-            Ok(())
-        })?;
-        match made {
-            Some(made) => self.adopt(made, container, layer),
-            // What had been done by then is told; there is no container.
-            None => Ok(()),
-        }
-    }
-
-    /// Makes a container of the machine one of the session's, mounted on the snapshots' directories.
-    pub(super) fn adopt(&mut self, made: Started, container: ImageId, layer: LayerId) -> Result<()> {
-        let (caller, time) = (Caller::root(self.time), self.time);
-        let machine = self.machine_mut();
-        let missing = || WorkbenchError::NoContainer { container };
-        let on = made.on;
-        let lowers = made.trees.into_iter().map(Lower::new).collect();
-        let upper: Upper = machine.disk.directory(on.number).ok_or_else(missing)?.clone();
-        let options = Options::default();
-        let mut start = Overlay::mount(lowers, Some(upper), options, time)?;
-        for call in made.steps.iter().flat_map(|step| &step.upper) {
-            start.call(caller, call);
-        }
-        if let Some(upper) = start.upperdir() {
-            machine.disk.set_directory(on.number, upper.clone());
-        }
-        machine.steps.put(&steps_key(&on.namespace, &on.id), made.steps);
-        let layers = made
-            .chain
-            .iter()
-            .filter_map(|chain| machine.layers.get(chain)?.first());
-        let layers = layers.cloned().collect();
-        let top = made.chain.last().map(String::as_str).unwrap_or_default();
-        let image = machine.images.get(top).map_or(0, |image| **image);
-        let mut shell = Shell::new(MountInfo {
-            options: shown_options(&directories(&on), options),
-            ..MountInfo::default()
-        });
-        (shell.limits.calls, shell.limits.recorded) = (CALLS, RECORDED);
-        self.state.containers.push(Arc::new(ContainerState {
-            id: container,
-            image,
-            layer,
-            layers,
-            options,
-            start,
-            steps: Vec::new(),
-            shell,
-            on_machine: Some(on),
-        }));
-        Ok(())
-    }
-
     /// What is no container of the machine any more is none of the session's.
     pub(super) fn forget_removed(&mut self) {
         let Some(machine) = self.state.machine.clone() else {
@@ -450,110 +379,6 @@ pub(super) fn steps_key(namespace: &str, id: &str) -> String {
 /// What a process ends with that is killed: 128, and SIGKILL.
 const KILLED: u32 = 137;
 
-/// A container that was started.
-pub(super) struct Started {
-    on: OnMachine,
-    /// The ChainIDs of its layers, bottom first.
-    chain: Vec<String>,
-    /// The directories below its own, as layers, bottom first.
-    trees: Vec<Tree>,
-    steps: Vec<Step>,
-}
-
-/// What `ctr run` does: the container is made under a lease, then its task is started.
-fn run(work: &mut Work<'_>, name: &str, id: &str, args: &[String]) -> Result<Started> {
-    let target = work.client(|client| {
-        let target = client.image(name)?.target;
-        // What would fail with nothing but a lease to show for it is refused.
-        match client.snapshot(id) {
-            Ok(_) => Err(StoreError::SnapshotTaken { key: id.to_owned() }.into()),
-            Err(_) => Ok(target),
-        }
-    })?;
-    let lease = work.client(|client| Ok(client.begin_lease()?))?;
-    let made = make(work, name, id, args, &target);
-    work.client(|client| Ok(client.end_lease(&lease)?))?;
-    let made = made?;
-    let pid = process_id(made.on.number);
-    work.client(|client| Ok(client.start_task(id, pid)?))?;
-    Ok(made)
-}
-
-/// Makes a container with its snapshot.
-fn make(work: &mut Work<'_>, name: &str, id: &str, args: &[String], target: &Descriptor) -> Result<Started> {
-    let (chain, config, on) = work.client(|client| {
-        let chain = chain_of(client, target)?;
-        let top = chain.last().cloned().unwrap_or_default();
-        if !top.is_empty() && client.snapshot(&top).is_err() {
-            client.unpack(target, &Platforms::default())?;
-        }
-        let (_, document) = client.config(target, &Platforms::default())?;
-        client.prepare(id, &top, Labels::new())?;
-        let on = OnMachine {
-            namespace: client.namespace.clone(),
-            id: id.to_owned(),
-            number: client.snapshot(id)?.number,
-            parents: client.parents(id)?,
-        };
-        Ok((chain, ImageConfig::read(&document)?, on))
-    })?;
-    let trees = trees_of(&work.machine.disk, &on.parents);
-    let steps = create(work, &config, name, &on, args, &trees)?;
-    Ok(Started {
-        on,
-        chain,
-        trees,
-        steps,
-    })
-}
-
-/// The ChainIDs of an image's layers, bottom first.
-fn chain_of(client: &Client<'_>, target: &Descriptor) -> Result<Vec<String>> {
-    let manifest = client.manifest(target, &Platforms::default())?;
-    let mut below = None;
-    let mut chain = Vec::new();
-    for diff_id in client.diff_ids(&manifest.config)? {
-        let parsed = diff_id.parse();
-        let parsed = parsed.map_err(|_| StoreError::BadDigest { text: diff_id })?;
-        let this = chain_id(below, parsed);
-        below = Some(this);
-        chain.push(this.to_string());
-    }
-    Ok(chain)
-}
-
-/// Makes the container: the steps that runc will take.
-fn create(
-    work: &mut Work<'_>,
-    config: &ImageConfig,
-    name: &str,
-    on: &OnMachine,
-    args: &[String],
-    trees: &[Tree],
-) -> Result<Vec<Step>> {
-    let view = Stack::new(trees.iter().collect());
-    let mut request = Request::new(Manner::Containerd);
-    request.terminal = true;
-    if !args.is_empty() {
-        request.arguments = Arguments::All(args.to_vec());
-    }
-    let spec = runtime::convert(config, &request, &view)?;
-    let steps = steps_of(&spec, &view, on)?;
-    let signal = match &config.stop_signal[..] {
-        "" => "SIGTERM",
-        signal => signal,
-    };
-    let label = (
-        "io.containerd.image.config.stop-signal".to_owned(),
-        signal.to_owned(),
-    );
-    work.client(|client| {
-        let spec = Content::inline(spec.document());
-        Ok(client.create_container(&on.id, name, &on.id, Labels::from([label]), spec)?)
-    })?;
-    Ok(steps)
-}
-
 /// The number of a container's first process. Nobody could foretell the kernel's; here the number of the directory
 /// makes them differ.
 pub(super) fn process_id(number: u64) -> u32 {
@@ -564,50 +389,3 @@ pub(super) fn process_id(number: u64) -> u32 {
 
 /// No number of a process on the machine is below.
 const FIRST_PID: u32 = 1000;
-
-/// The steps by which runc starts a container on its mount.
-fn steps_of(spec: &Spec, view: &Stack<'_>, on: &OnMachine) -> Result<Vec<Step>> {
-    let root = MountPoint {
-        root: "/".to_owned(),
-        target: "/".to_owned(),
-        options: "rw,relatime".to_owned(),
-        kind: "overlay".to_owned(),
-        source: "overlay".to_owned(),
-        super_options: escape(&shown_options(&directories(on), Options::default())),
-    };
-    Ok(runtime::steps(spec, view, &root, &runtime::Machine::default())?)
-}
-
-/// What directories hold, as layers, bottom first; they are given the nearest first.
-fn trees_of(disk: &MemoryDisk, parents: &[u64]) -> Vec<Tree> {
-    parents
-        .iter()
-        .rev()
-        .filter_map(|&parent| disk.tree(parent))
-        .collect()
-}
-
-impl Started {
-    /// What was started of a container that the machine has.
-    pub(super) fn of(machine: &mut MachineState, namespace: &str, id: &str, spec: &Spec) -> Result<Self> {
-        let now = machine.now;
-        let MachineState { store, disk, .. } = machine;
-        let client = Client::new(store, disk, namespace, now);
-        let container = client.container(id)?;
-        let on = OnMachine {
-            namespace: namespace.to_owned(),
-            id: id.to_owned(),
-            number: client.snapshot(&container.snapshot)?.number,
-            parents: client.parents(&container.snapshot)?,
-        };
-        let chain = chain_of(&client, &client.image(&container.image)?.target)?;
-        let trees = trees_of(disk, &on.parents);
-        let steps = steps_of(spec, &Stack::new(trees.iter().collect()), &on)?;
-        Ok(Self {
-            on,
-            chain,
-            trees,
-            steps,
-        })
-    }
-}

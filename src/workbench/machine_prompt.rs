@@ -12,7 +12,6 @@ use crate::image::root::{Root, RootEntry};
 use crate::layer::Bytes;
 use crate::overlay::Stack;
 use crate::overlay::mount::{Call, Caller, Errno, Executed, Reply, System};
-use crate::runtime::Spec;
 use crate::shell::{MountInfo, Ran, Shell};
 use crate::sorted::SortedMap;
 use crate::store::ctr::{self, Host, NewTask};
@@ -25,11 +24,13 @@ use crate::tree::{Time, Tree};
 
 use super::Workbench;
 use super::apply::{Applier, Contents, Result};
+use super::container::ContainerState;
 use super::container::{CALLS, RECORDED};
 use super::container_view::{CompletionView, PieceView, pieces};
 use super::error::WorkbenchError;
 use super::lean::whole;
-use super::machine::{Importable, MachineState, Started};
+use super::machine::{Importable, MachineState};
+use super::machine_task::{Starting, pieces as ctr_pieces};
 use super::operation::{ImageId, LayerId};
 use super::state::ImageState;
 
@@ -45,6 +46,8 @@ pub struct PromptState {
     pub lines: Vec<Arc<PromptLine>>,
     /// The tasks that a `ctr` waits for.
     waiting: Vec<NewTask>,
+    /// Whether it was said that no code of an image runs.
+    pub(super) has_told: bool,
 }
 
 /// So many lines have their output in an answer: the last.
@@ -69,6 +72,7 @@ impl Default for PromptState {
             shell,
             lines: Vec::new(),
             waiting: Vec::new(),
+            has_told: false,
         }
     }
 }
@@ -111,10 +115,12 @@ struct AtPrompt<'a> {
     moments: Vec<Moment>,
     /// The namespace that was worked in last.
     namespace: String,
-    /// Whether a container can become one of the session's.
-    can_start: bool,
-    /// The namespace and the id of one that was started, and its configuration.
-    started: Option<(String, String, Spec)>,
+    /// The line.
+    line: &'a str,
+    /// The session's containers.
+    containers: &'a mut Vec<Arc<ContainerState>>,
+    /// The ids of the next.
+    ids: Option<(ImageId, LayerId)>,
 }
 
 impl System for AtPrompt<'_> {
@@ -173,7 +179,7 @@ impl AtPrompt<'_> {
         // What a line unpacks is looked into by the same line.
         let shared = Rc::new(RefCell::new(self.machine.disk.clone()));
         let mut disk = Shared(shared.clone());
-        let MachineState { store, prompt, .. } = &mut *self.machine;
+        let MachineState { store, .. } = &mut *self.machine;
         let mut host = Files {
             cwd,
             importables,
@@ -182,34 +188,23 @@ impl AtPrompt<'_> {
         let mut client = Client::new(store, &mut disk, DEFAULT_NAMESPACE, self.now);
         let mut ran = ctr::run(&mut client, &mut host, line);
         self.namespace.clone_from(&client.namespace);
-        if let Some(task) = ran.task.take() {
-            let started = start(
-                &mut client,
-                task.clone(),
-                self.can_start && self.started.is_none(),
-            );
-            match started {
-                Ok(spec) => {
-                    if !task.is_detached {
-                        let note = Bytes::Owned(no_program(&task).into_bytes());
-                        ran.output.push((ctr::Stream::Error, note));
-                    }
-                    self.started = Some((task.namespace.clone(), task.id.clone(), spec));
-                    prompt.waiting.extend((!task.is_detached).then_some(task));
-                }
-                Err(reason) => {
-                    ran.go_on(ctr::ended(&mut client, &mut host, &task, Err(reason), true));
-                }
-            }
-        }
-        if let Err(error) = end_waiting(&mut client, &mut prompt.waiting) {
-            ran.output.push((
-                ctr::Stream::Error,
-                Bytes::Owned(format!("ctr: {error}\n").into_bytes()),
-            ));
-        }
         self.moments.append(&mut client.moments);
         self.machine.disk = shared.borrow().clone();
+        if let Some(task) = ran.task.take() {
+            self.start(&task, &mut ran);
+        }
+        if let Some(process) = ran.exec.take() {
+            let line = self.line;
+            let outcome = self.starting().process(line, &process);
+            ran.output.extend(ctr_pieces(outcome.output));
+            match outcome.ended {
+                Some(Err(reason)) => fail(&mut ran, &reason),
+                ended => ran.status = code(ended.and_then(std::result::Result::ok)),
+            }
+        }
+        if let Err(error) = self.end_waiting() {
+            fail(&mut ran, &error.to_string());
+        }
         self.machine.disk.forget();
         let output = ran.output.into_iter().map(|(stream, bytes)| {
             let is_error = stream == ctr::Stream::Error;
@@ -219,6 +214,58 @@ impl AtPrompt<'_> {
             output: output.collect(),
             status: ran.status,
         }
+    }
+
+    fn starting(&mut self) -> Starting<'_> {
+        Starting {
+            machine: &mut *self.machine,
+            containers: &mut *self.containers,
+            ids: &mut self.ids,
+            moments: &mut self.moments,
+            now: self.now,
+        }
+    }
+
+    fn client<T>(&mut self, namespace: &str, work: impl FnOnce(&mut Client<'_>) -> T) -> T {
+        let MachineState { store, disk, .. } = &mut *self.machine;
+        let mut client = Client::new(store, disk, namespace, self.now);
+        let done = work(&mut client);
+        self.moments.append(&mut client.moments);
+        done
+    }
+
+    /// Starts what the line wants started; what has ended goes as `ctr` has it.
+    fn start(&mut self, task: &NewTask, ran: &mut ctr::Ran) {
+        let line = self.line;
+        let outcome = self.starting().task(line, task);
+        ran.output.extend(ctr_pieces(outcome.output));
+        if outcome.waits {
+            self.machine.prompt.waiting.push(task.clone());
+        }
+        if let Some(ended) = outcome.ended {
+            let mut host = Files {
+                cwd: "/",
+                importables: SortedMap::new(),
+                disk: Rc::new(RefCell::new(self.machine.disk.clone())),
+            };
+            let ended = self.client(&task.namespace, |client| {
+                ctr::ended(client, &mut host, task, ended, true)
+            });
+            ran.go_on(ended);
+        }
+    }
+
+    /// Whoever waits for a task goes on when it has ended, as `ctr run` does: the task is deleted, and with `--rm` the
+    /// container too.
+    fn end_waiting(&mut self) -> crate::store::Result<()> {
+        let waiting = std::mem::take(&mut self.machine.prompt.waiting);
+        let mut running = Vec::new();
+        for task in waiting {
+            let goes_on = self.client(&task.namespace, |client| end_one(client, &task))?;
+            running.extend(goes_on.then_some(task));
+        }
+        self.machine.prompt.waiting = running;
+        Ok(())
     }
 
     /// The archives that a line names, by their paths, as what they are made of.
@@ -237,58 +284,33 @@ impl AtPrompt<'_> {
     }
 }
 
-/// Notes that a task runs; what it runs.
-fn start(client: &mut Client<'_>, task: NewTask, can_start: bool) -> std::result::Result<Spec, String> {
-    let Some(spec) = task.spec.filter(|_| can_start) else {
-        return Err("one container can be started by a line here, and only by `ctr run`".to_owned());
+/// Whether a task goes on; if not, what waited for it is done.
+fn end_one(client: &mut Client<'_>, task: &NewTask) -> crate::store::Result<bool> {
+    // It may have been deleted by hand, with its container.
+    let Ok(container) = client.container(&task.id) else {
+        return Ok(false);
     };
-    let said = |error: crate::store::StoreError| error.to_string();
-    client.namespace.clone_from(&task.namespace);
-    let snapshot = client.container(&task.id).map_err(said)?.snapshot;
-    let number = client.snapshot(&snapshot).map_err(said)?.number;
-    let pid = super::machine::process_id(number);
-    client.start_task(&task.id, pid).map_err(said)?;
-    Ok(spec)
-}
-
-/// What is told of a program that somebody waits for.
-fn no_program(task: &NewTask) -> String {
-    let NewTask { namespace, id, .. } = task;
-    format!(
-        "No program runs here: in the container {id}, the process is you, and its prompt is the container's.\n\
-         `ctr -n {namespace} tasks kill -s SIGKILL {id}` ends it.\n"
-    )
-}
-
-/// Whoever waits for a task goes on when it has ended, as `ctr run` does: the task is deleted, and with `--rm` the
-/// container too.
-fn end_waiting(client: &mut Client<'_>, waiting: &mut Vec<NewTask>) -> crate::store::Result<()> {
-    let is_running = |client: &mut Client<'_>, task: &NewTask| {
-        client.namespace.clone_from(&task.namespace);
-        let found = client
-            .container(&task.id)
-            .ok()
-            .and_then(|container| container.task);
-        found.is_some_and(|task| task.exit.is_none())
-    };
-    let (running, ended) = std::mem::take(waiting)
-        .into_iter()
-        .partition(|task| is_running(client, task));
-    *waiting = running;
-    for task in ended {
-        client.namespace.clone_from(&task.namespace);
-        // It may have been deleted by hand.
-        if client
-            .container(&task.id)
-            .is_ok_and(|container| container.task.is_some())
-        {
-            client.delete_task(&task.id)?;
-        }
-        if task.removes_container && client.container(&task.id).is_ok() {
-            client.remove_container(&task.id)?;
-        }
+    match container.task {
+        Some(task) if task.exit.is_none() => return Ok(true),
+        Some(_) => drop(client.delete_task(&task.id)?),
+        None => {}
     }
-    client.collect_if_dirty()
+    if task.removes_container {
+        client.remove_container(&task.id)?;
+    }
+    client.collect_if_dirty()?;
+    Ok(false)
+}
+
+/// An error of `ctr`, with which a line ends.
+fn fail(ran: &mut ctr::Ran, reason: &str) {
+    let text = format!("ctr: {reason}\n").into_bytes();
+    ran.output.push((ctr::Stream::Error, Bytes::Owned(text)));
+    ran.status = 1;
+}
+
+fn code(exit: Option<u32>) -> u8 {
+    u8::try_from(exit.unwrap_or_default()).unwrap_or(u8::MAX)
 }
 
 /// A path from the root, without `.` and `..`.
@@ -392,6 +414,10 @@ impl Host for Files<'_> {
         Ok(())
     }
 
+    fn check_exec(&self) -> std::result::Result<(), String> {
+        Ok(())
+    }
+
     fn signal(&mut self, _: &str, _: &str, _: u32, _: u8) -> std::result::Result<bool, String> {
         // Whatever it is, nothing here would catch it.
         Ok(true)
@@ -427,6 +453,7 @@ impl Applier<'_> {
             return Err(WorkbenchError::TooManySteps { limit: LINES });
         }
         let mut shell = machine.prompt.shell.clone();
+        let mut containers = self.state.containers.clone();
         let mut at = AtPrompt {
             machine: &mut machine,
             contents: self.contents,
@@ -436,11 +463,15 @@ impl Applier<'_> {
             now: self.time,
             moments: Vec::new(),
             namespace: DEFAULT_NAMESPACE.to_owned(),
-            can_start: container.is_some() && layer.is_some(),
-            started: None,
+            line,
+            containers: &mut containers,
+            ids: container.zip(layer),
         };
         let ran = shell.run(&mut at, caller, &bytes);
-        let (moments, started, namespace) = (at.moments, at.started, at.namespace);
+        let (moments, namespace, is_used) = (at.moments, at.namespace, at.ids.is_none());
+        if is_used {
+            self.check_free(container, layer)?;
+        }
         let before = machine.events();
         machine.add_group(line.to_owned(), moments, None, self.time, &namespace);
         let events = (before, machine.events());
@@ -450,17 +481,10 @@ impl Applier<'_> {
             ran,
             events,
         }));
-        let started = started.filter(|(namespace, id, _)| machine.has_container(namespace, id));
         *self.machine_mut() = machine;
+        self.state.containers = containers;
         self.forget_removed();
-        match (started, container, layer) {
-            (Some((namespace, id, spec)), Some(container), Some(layer)) => {
-                self.check_free(Some(container), Some(layer))?;
-                let started = Started::of(self.machine_mut(), &namespace, &id, &spec)?;
-                self.adopt(started, container, layer)
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -518,6 +542,7 @@ impl Workbench {
             None => MachineState::new(MemoryDisk::new(self.scratches.clone())),
         };
         let at_hand = self.archives_at_hand();
+        let mut containers = Vec::new();
         let mut at = AtPrompt {
             machine: &mut machine,
             contents: self,
@@ -527,8 +552,9 @@ impl Workbench {
             now: Time::default(),
             moments: Vec::new(),
             namespace: DEFAULT_NAMESPACE.to_owned(),
-            can_start: false,
-            started: None,
+            line: "",
+            containers: &mut containers,
+            ids: None,
         };
         let caller = Caller::root(Time::default());
         let completion = shell.complete(&mut at, caller, line.as_bytes(), cursor);

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::base64;
+use crate::image::elf;
 use crate::image::json::read;
 use crate::tree::Time;
 
@@ -20,15 +22,32 @@ fn ask(workbench: &mut Workbench, query: &str) -> Value {
     serde_json::to_value(workbench.query(&query).unwrap()).unwrap()
 }
 
+/// A program that could be started, in base64.
+fn program() -> String {
+    let machine = elf::Machine {
+        number: 62,
+        wide: true,
+        big_endian: false,
+    };
+    base64::encode(&elf::of_tests(machine, None))
+}
+
 /// Two images on one base, not imported.
 fn session() -> Workbench {
     let mut workbench = Workbench::new();
+    let program = program();
     for (image, name, first) in [(1, "a", 1), (2, "b:1", 11)] {
         for action in [
             format!(r#"{{"op":"create_image","image":{image},"name":"{name}"}}"#),
             format!(r#"{{"op":"add_layer","image":{image},"layer":{first},"name":"base"}}"#),
             format!(
                 r#"{{"op":"make","layer":{first},"path":"/d/x","entry":{{"kind":"file","content":{{"text":"below"}}}},"parents":true}}"#
+            ),
+            format!(
+                r#"{{"op":"make","layer":{first},"path":"/bin/sh","entry":{{"kind":"file","content":{{"base64":"{program}"}}}},"parents":true}}"#
+            ),
+            format!(
+                r#"{{"op":"set_attributes","layer":{first},"path":"/bin/sh","attributes":{{"mode":493}}}}"#
             ),
             format!(
                 r#"{{"op":"add_layer","image":{image},"layer":{},"name":"top"}}"#,
@@ -190,9 +209,8 @@ fn garbage_and_sharing_are_told_with_reasons() {
 #[test]
 fn a_container_of_the_machine_is_one_of_the_session() {
     let mut workbench = imported();
-    let run =
-        r#"{"op":"run_container","name":"docker.io/library/a:latest","id":"demo","container":9,"layer":9}"#;
-    apply(&mut workbench, run).unwrap();
+    let run = "ctr run -t docker.io/library/a:latest demo";
+    typed(&mut workbench, run);
     apply(
         &mut workbench,
         r#"{"op":"run_line","container":9,"line":"echo new > /d/y; ls / /d"}"#,
@@ -202,7 +220,7 @@ fn a_container_of_the_machine_is_one_of_the_session() {
     // What runc makes for its mounts is there, and config.txt is not.
     assert_eq!(
         step["output"][0]["text"],
-        "/:\na\nd\ndev\nproc\nrun\nsys\n\n/d:\ny\n"
+        "/:\na\nbin\nd\ndev\nproc\nrun\nsys\n\n/d:\ny\n"
     );
     let detail = ask(&mut workbench, r#"{"query":"container","container":9}"#);
     let options = detail["mounts"][0]["options"].as_str().unwrap();
@@ -228,9 +246,17 @@ fn a_container_of_the_machine_is_one_of_the_session() {
     let steps = ask(&mut workbench, r#"{"query":"runtime_steps","id":"demo"}"#);
     let roots = steps.as_array().unwrap().iter().map(|step| &step["root"]);
     assert!(roots.clone().any(|root| root == "container"), "{steps}");
-    assert_eq!(apply(&mut workbench, run).unwrap_err().code(), "id_taken");
-    let again = run.replace(":9", ":19");
-    assert_eq!(apply(&mut workbench, &again).unwrap_err().code(), "store_exists");
+    let other = run.replace("demo", "other");
+    let other = json!({"op": "run_on_machine", "line": other, "container": 9, "layer": 19});
+    let taken = apply(&mut workbench, &other.to_string());
+    assert_eq!(taken.unwrap_err().code(), "id_taken");
+    let again = json!({"op": "run_on_machine", "line": run, "container": 19, "layer": 19}).to_string();
+    apply(&mut workbench, &again).unwrap();
+    let prompt = ask(&mut workbench, r#"{"query":"prompt"}"#);
+    assert_eq!(
+        prompt["lines"][1]["output"][0]["text"],
+        "ctr: snapshot \"demo\": already exists\n"
+    );
     let commit = r#"{"op":"commit_container","container":9,"layer":20,"name":"written"}"#;
     apply(&mut workbench, commit).unwrap();
     apply(
@@ -311,7 +337,7 @@ fn the_article_is_typed_at_the_machines_prompt() {
     );
     assert_eq!(
         text,
-        "1\n2\n1:\nfs\nwork\n\n2:\nfs\nwork\n1/fs:\nd\n\n2/fs:\na\nd\n"
+        "1\n2\n1:\nfs\nwork\n\n2:\nfs\nwork\n1/fs:\nbin\nd\n\n2/fs:\na\nd\n"
     );
     let (text, _) = typed(&mut workbench, "cat 1/fs/d/x; stat -c '%F %t:%T' 2/fs/d/x");
     assert_eq!(text, "belowcharacter special file 0:0\n");
@@ -319,7 +345,7 @@ fn the_article_is_typed_at_the_machines_prompt() {
         &mut workbench,
         "echo x > 2/fs/d/y; mkdir 3; rm -r 1; touch /root/x",
     );
-    assert_eq!(text.matches("Read-only file system").count(), 5, "{text}");
+    assert_eq!(text.matches("Read-only file system").count(), 6, "{text}");
     assert_eq!(status, 1);
     let (text, _) = typed(
         &mut workbench,
@@ -344,7 +370,7 @@ fn a_container_is_run_at_the_prompt() {
         "ctr run -t docker.io/library/a:latest demo /bin/sh",
     );
     assert!(
-        status == 0 && text.starts_with("No program runs here: in the container demo"),
+        status == 0 && text.starts_with("No program runs here") && text.contains("In the container demo"),
         "{text}"
     );
     let (text, _) = typed(&mut workbench, "ctr tasks ls");
@@ -385,6 +411,76 @@ fn a_container_is_run_at_the_prompt() {
     assert_eq!(typed(&mut workbench, "ctr containers ls -q").0, "more\nother\n");
     assert!(workbench.undo() && workbench.undo());
     assert!(workbench.state().containers.is_empty());
+}
+
+#[test]
+fn what_a_program_writes_is_an_event_and_stays_without_rm() {
+    let mut workbench = session();
+    typed(&mut workbench, "ctr images import a.tar");
+    let before = rules(&mut workbench).len();
+    let script = "echo new > /d/y; echo more >> /a; ls; exit 3";
+    let run = format!("ctr run --rm docker.io/library/a:latest demo sh -c '{script}'");
+    let (text, status) = typed(&mut workbench, &run);
+    let (note, text) = text.split_once('\n').unwrap();
+    assert!(
+        note.starts_with("handroll: no code of an image is executed here."),
+        "{note}"
+    );
+    // The image has no ls, and its shell none of its own.
+    assert_eq!((text, status), ("sh: 1: ls: not found\n", 3));
+    let wrote = [
+        "task.started",
+        "task.wrote", // /d/y is made
+        "task.wrote", // and written
+        "task.wrote", // /a is copied up
+        "task.wrote", // and written
+        "task.exited",
+        "task.deleted",
+        "snapshot.removed",
+        "container.removed",
+    ];
+    let after = rules(&mut workbench);
+    let from = before
+        + after[before..]
+            .iter()
+            .position(|rule| rule == "task.started")
+            .unwrap();
+    assert_eq!(after[from..from + wrote.len()], wrote);
+    let query = format!(r#"{{"query":"events","from":{},"to":{}}}"#, from + 3, from + 4);
+    let event = ask(&mut workbench, &query)[0].clone();
+    let sentence = event["sentence"].as_str().unwrap();
+    assert!(
+        sentence.contains("are copied from layer 2 to the upper directory"),
+        "{sentence}"
+    );
+    assert_eq!(
+        event["disk"][0],
+        json!({"sign": "+", "path": "/a", "what": "copy_up.file"})
+    );
+    assert!(workbench.state().containers.is_empty());
+    // Without --rm the container stays, and what was done in it is a step of its history.
+    typed(&mut workbench, &run.replace("--rm ", ""));
+    let step = ask(&mut workbench, r#"{"query":"step","container":9,"step":0}"#);
+    assert_eq!(
+        (&step["input"], &step["status"]),
+        (&json!(run.replace("--rm ", "")), &json!(3))
+    );
+    let (text, _) = typed(&mut workbench, "ctr tasks ls -q; ctr containers ls -q");
+    assert_eq!(text, "demo\n");
+    let view = ask(&mut workbench, r#"{"query":"container","container":9}"#);
+    assert_eq!(view["steps"].as_array().unwrap().len(), 1);
+    let (text, status) = typed(
+        &mut workbench,
+        "ctr run --rm docker.io/library/a:latest x bin/nope",
+    );
+    assert!(
+        text.ends_with("exec: \"bin/nope\": stat bin/nope: no such file or directory: unknown\n"),
+        "{text}"
+    );
+    assert_eq!(
+        (status, typed(&mut workbench, "ctr containers ls -q").0),
+        (1, "demo\n".to_owned())
+    );
 }
 
 #[test]
@@ -545,15 +641,6 @@ fn what_fails_midway_was_done_as_far_as_it_went() {
     assert_eq!(machine["error"], "image might be filtered out");
     assert_eq!((&machine["images"], &machine["blobs"]), (&json!(0), &json!(5)));
     apply(&mut workbench, &import.replace(":1,", ":2,")).unwrap();
-    let run = r#"{"op":"run_container","name":"docker.io/library/b:1","id":"a b","container":9,"layer":9}"#;
-    apply(&mut workbench, run).unwrap();
-    let machine = ask(&mut workbench, r#"{"query":"overview"}"#)["machine"].clone();
-    let error = machine["error"].as_str().unwrap();
-    assert!(error.contains("identifier \"a b\" must match"), "{error}");
+    typed(&mut workbench, "ctr run -t docker.io/library/b:1 'a b'");
     assert!(workbench.state().containers.is_empty());
-    let never = run.replace("b:1", "never:1");
-    assert_eq!(
-        apply(&mut workbench, &never).unwrap_err().code(),
-        "store_not_found"
-    );
 }

@@ -9,7 +9,7 @@ use crate::runtime::Step;
 use crate::sorted::SortedMap;
 use crate::store::{
     Changes, Client, Event, MemoryDisk, Namespace, Resource, Sharing, Sign, Snapshot, SnapshotKind, Store,
-    Table, sharing, snapshots_of,
+    Summaries, Table, sharing, snapshots_of,
 };
 use crate::text::escape;
 
@@ -278,15 +278,17 @@ impl Workbench {
         let (mut store, mut disk) = (moment.store.clone(), moment.machine.disk.clone());
         let client = Client::new(&mut store, &mut disk, moment.namespace, moment.machine.now);
         let here = client.here();
+        let mut summaries = Summaries::new(&client);
         let rows = here.images.iter().map(|(name, image)| {
             let target = &image.target;
+            let summary = summaries.of(target);
             ImageRow {
                 name: name.to_owned(),
                 digest: target.digest.clone(),
                 media_type: target.media_type.clone(),
                 // What is not there any more, or is broken, has no size; `ctr images ls` says so in its log.
-                size: client.image_size(target, &Default::default()).0,
-                platforms: client.platforms(target).unwrap_or_default(),
+                size: summary.size,
+                platforms: summary.platforms.clone().unwrap_or_default(),
                 labels: labels(&image.labels),
                 new: before.images.get(name).is_none_or(|old| **old != **image),
             }

@@ -25,6 +25,7 @@ mod lean;
 mod machine;
 mod machine_archive;
 mod machine_prompt;
+mod machine_task;
 #[cfg(test)]
 mod machine_tests;
 mod machine_view;

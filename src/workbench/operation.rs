@@ -344,16 +344,6 @@ pub enum Action {
     RemoveImageOfMachine { name: String },
     /// Collects garbage on the machine.
     CollectGarbage,
-    /// Runs a container of an image on the machine. It is a container of the session too, with ids as in
-    /// [`Action::StartContainer`]. Without `args` it runs what the image says.
-    RunContainer {
-        name: String,
-        id: String,
-        container: ImageId,
-        layer: LayerId,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        args: Vec<String>,
-    },
     /// Ends a container of the machine, and removes it with what was written in it.
     RemoveContainerOfMachine { id: String },
     /// Several actions as one.

@@ -479,6 +479,10 @@ fn directories_are_as_containerd_makes_them() {
                 (name.to_owned(), format!("{:o}", metadata.permissions().mode()))
             };
             let mut described = tree::describe(&directory.join("fs"));
+            // A whiteout is made when it is unpacked, which may be a second later.
+            for text in described.values_mut().filter(|text| text.starts_with("char 0x0")) {
+                text.truncate(text.rfind(' ').expect("the time is its last word"));
+            }
             described.extend([mode("fs"), mode("work"), mode("")]);
             // A whiteout has the time at which it was made.
             for line in described.values_mut().filter(|line| line.starts_with("char ")) {

@@ -52,7 +52,7 @@ impl Side {
 }
 
 /// What no two runs have in common: times, ages, random keys, and orders that Go leaves to chance.
-fn normal(text: &str) -> String {
+pub fn normal(text: &str) -> String {
     let mut lines: Vec<String> = text.lines().map(|line| normal_line(line) + "\n").collect();
     if text.contains("msg=\"Removing label\"") {
         lines.sort();
@@ -117,7 +117,7 @@ fn removes(line: &str, status: Option<i32>) -> bool {
 }
 
 /// handroll's help says what handroll has: of it only the first lines are compared.
-fn without_help(text: &str) -> String {
+pub fn without_help(text: &str) -> String {
     match text.find("\nOPTIONS:") {
         Some(end) if text.starts_with("NAME:") || text.contains("\nNAME:") => {
             text[..end].trim_end().to_owned()

@@ -12,7 +12,8 @@ use handroll::overlay::mount::{Detail, Upper};
 use handroll::scratch::MemorySpace;
 use handroll::sorted::{SortedMap, SortedSet};
 use handroll::store::{
-    self, Client, Import, MemoryDisk, Namespace, Platforms, SnapshotKind, Store, files_of, snapshots_of,
+    self, Client, Import, MemoryDisk, Namespace, Platforms, SnapshotKind, Store, Summaries, files_of,
+    snapshots_of,
 };
 use handroll::text::escape;
 use handroll::tree::Time;
@@ -121,7 +122,12 @@ impl Both {
             .iter()
             .map(|(name, image)| {
                 let target = &image.target;
-                let platforms = client.platforms(target).unwrap().join(",");
+                let platforms = Summaries::new(&client)
+                    .of(target)
+                    .platforms
+                    .clone()
+                    .unwrap()
+                    .join(",");
                 vec![
                     name.to_owned(),
                     target.media_type.clone(),

@@ -26,6 +26,11 @@ async function run(page: Page, line: string): Promise<void> {
   await prompt(page).press('Enter');
   await expect(log(page).getByRole('article')).toHaveCount(before + 1);
 }
+/** The form that runs a container of the image, opened. */
+const runForm = (page: Page) => page.getByRole('form', { name: `Run a container of ${NAME}` });
+async function openRunForm(page: Page): Promise<void> {
+  await item(page, 'Images', NAME).getByRole('button', { name: /^Run…/ }).click();
+}
 const last = (page: Page) => log(page).getByRole('article').last();
 
 test('an image is imported, and every event can be gone through', async ({ page }) => {
@@ -135,6 +140,57 @@ test('the prompt has ctr and the disk; what a line does is an event', async ({ p
   await expect(page.getByRole('link', { name: /mine/ })).toBeVisible();
 });
 
+test('a program runs at the prompt as in containerd, and is gone with --rm', async ({ page }) => {
+  await imported(page);
+  await page.getByRole('button', { name: 'ctr run --rm …/handroll:latest once ls /' }).click();
+  await expect(last(page)).toContainText('no code of an image is executed here');
+  await expect(last(page)).toContainText('bin\ndata\ndev\nhello.txt\nproc\nrun\nsys');
+  await run(page, `ctr run --rm ${NAME} once cat /hello.txt /nope`);
+  await expect(last(page)).toContainText('hello from delta\nerror: cat: /nope: No such file or directory');
+  await expect(last(page)).not.toContainText('no code of an image');
+  await expect(last(page)).toContainText('exit 1');
+  // The sample has no shell, and the runtime says so.
+  await run(page, `ctr run --rm ${NAME} once /bin/sh -c 'ls /'`);
+  await expect(last(page)).toContainText('exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown');
+  await expect(items(page, 'Containers of the machine')).toHaveCount(0);
+  await last(page)
+    .getByRole('button', { name: /^\d+ events$/ })
+    .click();
+  await expect(player(page)).toBeVisible();
+  await expect(page.locator('.happened')).toContainText('ctr run --rm');
+});
+
+test('a container is run by a form: its name, its command, what becomes of it', async ({ page }) => {
+  await imported(page);
+  await openRunForm(page);
+  const form = runForm(page);
+  await expect(form.getByRole('textbox', { name: 'Name' })).toHaveValue('demo');
+  await form.getByRole('textbox', { name: 'Name' }).fill('my own');
+  await form.getByRole('textbox', { name: 'Command' }).fill('ls /data /hello.txt');
+  await form.getByRole('checkbox', { name: 'work in it by hand' }).uncheck();
+  await form.getByRole('checkbox', { name: 'remove it when it ends' }).check();
+  await expect(form).toContainText(`ctr run --rm ${NAME} 'my own' ls /data /hello.txt`);
+  await form.getByRole('textbox', { name: 'Name' }).press('Enter');
+  await expect(form.getByRole('status')).toContainText('identifier "my own" must match');
+  await expect(form.getByRole('status')).toContainText('exit 1');
+  await form.getByRole('textbox', { name: 'Name' }).fill('mine');
+  await form.getByRole('textbox', { name: 'Command' }).press('Enter');
+  await expect(form.getByRole('status')).toContainText('/hello.txt\n\n/data:');
+  await expect(form.getByRole('status')).toContainText('exit 0');
+  await expect(items(page, 'Containers of the machine')).toHaveCount(0);
+  await form.getByRole('textbox', { name: 'Command' }).fill('');
+  await form.getByRole('checkbox', { name: 'remove it when it ends' }).uncheck();
+  await form.getByRole('button', { name: 'Run' }).click();
+  // What the image says: its program shows what each layer brings.
+  await expect(form.getByRole('status')).toContainText('hello from delta\n/data:\n  (empty)');
+  await expect(item(page, 'Containers of the machine', 'demo')).toContainText('created');
+  await expect(form.getByRole('textbox', { name: 'Name' })).toHaveValue('demo-2');
+  await noBarriers(page);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await form.scrollIntoViewIfNeeded();
+  await fits(page);
+});
+
 test('two images on one base: who stands on whose shoulders', async ({ page }) => {
   await open(page);
   const top = (text: string) => [{ name: 'top', data: text }];
@@ -195,7 +251,8 @@ test('garbage is shown before it is collected, with the reason', async ({ page }
 
 test('a container runs: the start by runc, the shell in it, its end', async ({ page }) => {
   await imported(page);
-  await page.getByRole('button', { name: 'Run as demo' }).click();
+  await openRunForm(page);
+  await runForm(page).getByRole('button', { name: 'Run' }).click();
   const start = page.getByRole('group', { name: 'The start of demo' });
   await start.getByRole('button', { name: 'To the end' }).click();
   // It ends with the process, and with it the namespaces.

@@ -21,6 +21,7 @@ errnos! {
     EIO 5 "Input/output error";
     ENXIO 6 "No such device or address";
     E2BIG 7 "Argument list too long";
+    ENOEXEC 8 "Exec format error";
     EBADF 9 "Bad file descriptor";
     EACCES 13 "Permission denied";
     EBUSY 16 "Device or resource busy";

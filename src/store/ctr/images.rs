@@ -5,7 +5,7 @@ use super::filter::Filters;
 use super::format::bytes;
 use super::option::{Args, flag};
 use super::{Exit, Job, SNAPSHOTTER_FLAG, chain_of, export, import, joined, table};
-use crate::store::{Class, Descriptor, Image, Platforms, StoreError};
+use crate::store::{Class, Descriptor, Image, Platforms, StoreError, Summaries};
 
 const NO_REMOTES: &str = "nothing is fetched from a registry or sent to one; see `ctr images import`";
 const NO_MOUNT: &str = "see `ctr snapshots view` and `ctr snapshots mounts`, or `handroll mount`";
@@ -117,26 +117,25 @@ fn list(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
         return Ok(());
     }
     let mut text = "REF\tTYPE\tDIGEST\tSIZE\tPLATFORMS\tLABELS\t\n".to_owned();
-    for (name, image) in images {
+    let mut known = Summaries::new(job.client);
+    let summaries: Vec<_> = images.iter().map(|(_, image)| known.of(&image.target)).collect();
+    for ((name, image), summary) in images.iter().zip(summaries) {
         let Descriptor {
             media_type, digest, ..
         } = &image.target;
-        let (size, measured) = job.client.image_size(&image.target, &Platforms::default());
-        if let Err(error) = measured {
+        if let Some(error) = &summary.unmeasured {
             let message = format!("failed calculating size for image {name}");
-            job.log("error", &message, &[("error", &error.to_string())]);
+            job.log("error", &message, &[("error", error)]);
         }
-        let platforms = job.client.platforms(&image.target);
-        let platforms = platforms.unwrap_or_else(|error| {
+        if let Err(error) = &summary.platforms {
             let message = format!("failed resolving platform for image {name}");
-            job.log("error", &message, &[("error", &error.to_string())]);
-            Vec::new()
-        });
-        let platforms = match platforms.is_empty() {
-            true => "-".to_owned(),
-            false => platforms.join(","),
+            job.log("error", &message, &[("error", error)]);
+        }
+        let platforms = match &summary.platforms {
+            Ok(platforms) if !platforms.is_empty() => platforms.join(","),
+            _ => "-".to_owned(),
         };
-        let size = bytes(size.try_into().unwrap_or(0));
+        let size = bytes(summary.size.try_into().unwrap_or(0));
         let labels = joined(&image.labels, "-");
         text += &format!("{name}\t{media_type}\t{digest}\t{size}\t{platforms}\t{labels}\t\n");
     }

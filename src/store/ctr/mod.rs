@@ -35,7 +35,7 @@ use command::{COMMAND, Command, Run, refused};
 use option::{Flag, flag, text};
 
 pub use complete::complete;
-pub use run::{NewTask, ended};
+pub use run::{CREATE_FAILED, EXEC_FAILED, NewProcess, NewTask, ended};
 
 /// Which of a command's streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub struct Ran {
     /// What is to be started now: [`Client::start_task`] notes it, and when it has ended, or could not be started, the
     /// line goes on with [`ended`].
     pub task: Option<NewTask>,
+    /// What is to be started beside a task that runs: only where [`Host::check_exec`] has nothing against it.
+    pub exec: Option<NewProcess>,
 }
 
 impl Ran {
@@ -85,6 +87,8 @@ pub trait Host {
     fn view(&mut self, number: u64, parents: &[u64]) -> Result<Box<dyn Root + '_>, String>;
     /// Whether a task can go on without anybody who waits for it; if not, why.
     fn check_detach(&self) -> Result<(), String>;
+    /// Whether one more process can be started in a container that runs; if not, why.
+    fn check_exec(&self) -> Result<(), String>;
     /// Sends a signal to the first process of a task. Whether that has ended it, so that nobody else will tell.
     fn signal(&mut self, namespace: &str, id: &str, pid: u32, signal: u8) -> Result<bool, String>;
     /// A task is deleted: what the machine has of it goes.
@@ -127,6 +131,7 @@ struct Job<'c, 's> {
     snapshotter: String,
     output: Vec<(Stream, Bytes)>,
     task: Option<NewTask>,
+    exec: Option<NewProcess>,
 }
 
 impl Job<'_, '_> {
@@ -248,12 +253,14 @@ pub fn run(client: &mut Client<'_>, host: &mut dyn Host, argv: &[String]) -> Ran
         snapshotter: String::new(),
         output: Vec::new(),
         task: None,
+        exec: None,
     };
     let ended = run_line(&mut job, argv);
     let mut ran = Ran {
         output: job.output,
         status: 0,
         task: job.task,
+        exec: job.exec,
     };
     match ended {
         Ok(()) => {}

@@ -20,9 +20,32 @@ pub struct NewTask {
     pub is_detached: bool,
     /// Whether the container goes when it has ended.
     pub removes_container: bool,
+    /// Whether the line says what is to be run; if not, the image does.
+    pub has_command: bool,
     /// The container's configuration, if this line made it.
     pub spec: Option<Spec>,
 }
+
+/// One more process that is to be started in a container whose task runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewProcess {
+    /// The namespace of the container.
+    pub namespace: String,
+    /// The container.
+    pub id: String,
+    /// The program and its arguments.
+    pub args: Vec<String>,
+    /// Another directory to start in.
+    pub cwd: Option<String>,
+    /// Another user.
+    pub user: Option<String>,
+}
+
+/// What an error begins with when runc cannot start a container's process.
+pub const CREATE_FAILED: &str = "failed to create shim task: OCI runtime create failed: runc create failed: \
+    unable to start container process";
+/// The same of one more process.
+pub const EXEC_FAILED: &str = "OCI runtime exec failed: exec failed";
 
 /// What containerd's `ctr` can say of a container beyond what is offered here.
 const REFUSED: &[&str] = &[
@@ -136,6 +159,7 @@ fn run(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
         id: id.to_owned(),
         is_detached,
         removes_container,
+        has_command: args.rest.len() > 2,
         spec: Some(spec),
     });
     Ok(())

@@ -2,8 +2,8 @@
 
 use super::command::{COMMAND, Command, Run, flags, refused};
 use super::option::{Args, Flags, flag, text};
-use super::run::{NewTask, STOP_SIGNAL};
-use super::{Exit, Job, table};
+use super::run::{EXEC_FAILED, NewProcess, NewTask, STOP_SIGNAL};
+use super::{Exit, Job, check_identifier, table};
 
 pub(super) const GROUP: Command = Command {
     name: "tasks",
@@ -58,7 +58,27 @@ pub(super) const GROUP: Command = Command {
         },
         refused("attach", "a task keeps the terminal that it was started in"),
         refused("checkpoint", "that takes CRIU"),
-        refused("exec", "start a second container of the image instead"),
+        Command {
+            name: "exec",
+            about: "execute additional processes in an existing container",
+            arguments: "[flags] CONTAINER CMD [ARG...]",
+            flags: Flags {
+                offered: &[
+                    text(&["cwd"], "working directory of the new process"),
+                    flag(&["tty", "t"], "allocate a TTY for the container"),
+                    flag(
+                        &["detach", "d"],
+                        "detach from the task after it has started execution",
+                    ),
+                    text(&["exec-id"], "exec specific id for the process"),
+                    text(&["user"], "user id or name"),
+                ],
+                refused: &["fifo-dir", "log-uri"],
+            },
+            keeps_order: true,
+            run: Run::Action(exec),
+            ..COMMAND
+        },
         refused("pause", "that takes a daemon"),
         refused("ps", "see `ctr tasks ls` for the first process"),
         refused("resume", "that takes a daemon"),
@@ -115,9 +135,49 @@ fn start(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
         id: id.to_owned(),
         is_detached: args.has("detach"),
         removes_container: false,
+        has_command: false,
         spec: None,
     });
     Ok(())
+}
+
+/// One more process of a task that runs.
+fn exec(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
+    if args.value("exec-id").is_none() {
+        return Err(Exit::Help {
+            otherwise: Some("Required flag \"exec-id\" not set".to_owned()),
+        });
+    }
+    let id = args.needed(0, "container id must be provided")?;
+    let container = job.client.container(id)?;
+    let task = container.task.ok_or_else(|| no_task(id))?;
+    let exec_id = args.value("exec-id").unwrap_or_default();
+    check_identifier("", exec_id)
+        .map_err(|error| Exit::failed(format_args!("invalid exec id {exec_id}: {error}")))?;
+    if task.exit.is_some() {
+        return Err(Exit::failed("cannot exec in a stopped state: unknown"));
+    }
+    let words = args.rest[1..].to_vec();
+    if words.is_empty() {
+        return Err(Exit::failed(format_args!(
+            "{EXEC_FAILED}: args must not be empty: unknown"
+        )));
+    }
+    job.host.check_exec().map_err(Exit::Failed)?;
+    job.exec = Some(NewProcess {
+        namespace: job.client.namespace.clone(),
+        id: id.to_owned(),
+        args: words,
+        cwd: args.text("cwd").map(str::to_owned),
+        user: args.text("user").map(str::to_owned),
+    });
+    Ok(())
+}
+
+fn no_task(id: &str) -> Exit {
+    Exit::failed(format_args!(
+        "no running task found: task {id} not found: not found"
+    ))
 }
 
 /// The number of a signal: `KILL`, `SIGKILL` or `9`.
@@ -140,11 +200,7 @@ fn kill(job: &mut Job<'_, '_>, args: &Args) -> Result<(), Exit> {
     let number = signal(wanted);
     let number = number.ok_or_else(|| Exit::failed(format_args!("invalid signal: {wanted}")))?;
     let task = container.task;
-    let task = task.ok_or_else(|| {
-        Exit::failed(format_args!(
-            "no running task found: task {id} not found: not found"
-        ))
-    })?;
+    let task = task.ok_or_else(|| no_task(id))?;
     if task.exit.is_some() {
         return Err(Exit::failed("process already finished: not found"));
     }

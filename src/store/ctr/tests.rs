@@ -33,6 +33,10 @@ impl Host for Bare {
         Ok(())
     }
 
+    fn check_exec(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     fn signal(&mut self, _: &str, _: &str, _: u32, _: u8) -> Result<bool, String> {
         Ok(true)
     }

@@ -134,13 +134,11 @@ export type Action =
    *  `MachineGlance.error`. Not in a group. */
   | { op: 'import_image'; image: ImageId; name?: string; platforms?: 'default' | 'all'; unpack: boolean }
   /** Runs a line of the shell on the machine, where `ctr` is, and the session's images lie as /root/NAME.tar. A
-   *  container that it starts is one of the session too, with ids as for `start_container`; without them none can be
-   *  started. Not in a group. */
+   *  container that it starts, and that stays, is one of the session too, with ids as for `start_container`; without
+   *  them none can go on. Not in a group. */
   | { op: 'run_on_machine'; line: ByteText; container?: ImageId; layer?: LayerId }
   | { op: 'remove_image_of_machine'; name: string }
   | { op: 'collect_garbage' }
-  /** Runs a container of an image of the machine; it is one of the session too, with ids as for `start_container`. */
-  | { op: 'run_container'; name: string; id: string; container: ImageId; layer: LayerId; args?: string[] }
   /** Ends it and removes it with what was written. `discard_container` does the same. */
   | { op: 'remove_container_of_machine'; id: string }
   | { op: 'discard_container'; container: ImageId }

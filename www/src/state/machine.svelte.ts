@@ -2,7 +2,16 @@
  * The machine: what a containerd does with the images of the session, and holds after each event. Which event is looked
  * at is said by `session.showEvent`; all else is asked for again when the session moves.
  */
-import type { Digest, GarbageRow, MachineEvent, MachineView, RuntimeStep, Sharing } from '../core/protocol';
+import type {
+  Digest,
+  GarbageRow,
+  MachineEvent,
+  MachineView,
+  PromptLine,
+  RuntimeStep,
+  Sharing,
+} from '../core/protocol';
+import { byteText } from '../lib/byte-text';
 import { attempt } from './actions';
 import { inContainer } from './in-container.svelte';
 import { selection } from './selection.svelte';
@@ -114,12 +123,15 @@ export async function importImage(
   selection.go({ view: 'machine', page: 'stage', holds: 'store', start: null });
 }
 
-export async function runContainer(name: string, id: string): Promise<boolean> {
-  const container = session.ids.image();
-  const layer = session.ids.layer();
-  if (!(await attempt({ op: 'run_container', name, id, container, layer }))) return false;
-  selection.go({ start: id });
-  return true;
+/** Runs a line at the prompt of the machine; what it printed, or null if it was not run. */
+export async function runLine(line: string): Promise<PromptLine | null> {
+  const before = machine.sums?.events ?? 0;
+  const ids = { container: session.ids.image(), layer: session.ids.layer() };
+  if (!(await attempt({ op: 'run_on_machine', line: byteText(line), ...ids }))) return null;
+  await machine.seeNew(before);
+  await machine.load();
+  const { lines } = await session.client.query({ query: 'prompt' });
+  return lines.at(-1) ?? null;
 }
 
 /** To the container's own view, with its shell. */

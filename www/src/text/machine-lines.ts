@@ -43,6 +43,10 @@ export function linesToTry(archive: string, image: string): Tried[] {
       title: 'Run',
       lines: [
         {
+          line: `ctr run --rm ${image} once ls /`,
+          says: 'a program in a container, which goes with it',
+        },
+        {
           line: `ctr run -d ${image} demo`,
           says: 'a container, with a shell of its own in the view Container',
         },
@@ -66,4 +70,27 @@ export function brief(line: string): string {
   return line
     .replace(/\/var\/lib\/containerd\/io\.containerd\.[\w.]+\//, '…/')
     .replace('docker.io/library/', '…/');
+}
+
+/** A word as a shell takes it for itself. */
+function quoted(word: string): string {
+  return /^[\w.\/:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** The line that runs a container. The command is as it would be typed. */
+export function runCommand(run: {
+  namespace: string;
+  image: string;
+  id: string;
+  command: string;
+  removes: boolean;
+  stays: boolean;
+}): string {
+  const words = ['ctr'];
+  if (run.namespace !== 'default') words.push('-n', quoted(run.namespace));
+  words.push('run');
+  if (run.removes) words.push('--rm');
+  if (run.stays) words.push('-t');
+  words.push(quoted(run.image), quoted(run.id));
+  return [...words, run.command.trim()].join(' ').trim();
 }

@@ -48,6 +48,10 @@ const WHY: Record<string, string> = {
     'The container is the record, the task is its process. How runc got there, namespace by namespace and mount by mount, is behind “How runc starts it”.',
   'task.exited':
     'The process is gone, what it wrote is not: it stays in the upperdir until the container is removed.',
+  'task.deleted':
+    'What is left of a process that has ended is its exit code, until somebody has asked for it. The container can be started again.',
+  'task.wrote':
+    'The layers below are read-only, so every write goes to the upperdir: what is changed is copied there first, what is deleted gets a whiteout there.',
   'gc.marked': 'Mark and sweep: whatever is not reached from a root goes.',
   'gc.removed': 'It leaves the lists first; the bytes go when nothing lists them any more.',
   'gc.blob': 'Namespaces share their blobs: the file goes when the last one has let go of it.',

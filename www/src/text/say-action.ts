@@ -77,8 +77,6 @@ export function sayAction(action: Action): string {
       return `${action.name.slice(0, 60)} removed from the machine.`;
     case 'collect_garbage':
       return 'Garbage collected.';
-    case 'run_container':
-      return `${action.id.slice(0, 40)} runs on the machine.`;
     case 'remove_container_of_machine':
       return `${action.id.slice(0, 40)} removed from the machine.`;
     case 'discard_container':
