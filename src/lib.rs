@@ -13,7 +13,6 @@ pub const LEAN: bool = cfg!(feature = "lean");
 #[cfg(all(feature = "lean", feature = "native"))]
 compile_error!("the lean core is for the page: the command line needs the whole one");
 
-pub mod sorted;
 pub mod digest;
 pub mod content;
 pub mod windows;

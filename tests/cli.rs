@@ -2,13 +2,13 @@
 
 mod rig;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use handroll::digest::Digest;
-use handroll::sorted::SortedSet;
 use handroll::tree::Time;
 use handroll::workbench::{Action, Caller, Export, Operation, Workbench, sample};
 use rig::{
@@ -698,7 +698,7 @@ fn the_readme_runs_as_written() {
 /// Every member that `--json` prints is in the README.
 #[test]
 fn the_readme_names_what_json_has() {
-    fn members(value: &serde_json::Value, names: &mut SortedSet<String>) {
+    fn members(value: &serde_json::Value, names: &mut BTreeSet<String>) {
         match value {
             serde_json::Value::Object(object) => {
                 for (name, value) in object {
@@ -759,7 +759,7 @@ fn the_readme_names_what_json_has() {
         ),
         (unpack, run(&["unpack", "--json", "image.tar", "root"])),
     ] {
-        let mut names = SortedSet::new();
+        let mut names = BTreeSet::new();
         members(&printed, &mut names);
         assert!(names.len() > 5, "{names:?}");
         let named =

@@ -4,6 +4,7 @@
 
 mod rig;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,6 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use handroll::native::FileSource;
-use handroll::sorted::SortedMap;
 use handroll::tree::Time;
 use handroll::workbench::{Action, ArchiveFiles, Caller, ContentRef, Export, Operation, Workbench, sample};
 use rig::containerd::Containerd;
@@ -78,7 +78,7 @@ fn digests(image: &Path) -> Vec<String> {
 }
 
 /// What umoci makes of an image.
-fn unpack(image: &Path) -> SortedMap<String, String> {
+fn unpack(image: &Path) -> BTreeMap<String, String> {
     let directory = TempDir::new().unwrap();
     let layout = match image.is_dir() {
         true => image.to_owned(),
@@ -221,7 +221,7 @@ fn a_path_goes_out_of_every_layer() {
             .iter()
             .any(|top| path == *top || path.starts_with(&format!("{top}/")))
     };
-    let expected: SortedMap<_, _> = before.into_iter().filter(|(path, _)| !is_gone(path)).collect();
+    let expected: BTreeMap<_, _> = before.into_iter().filter(|(path, _)| !is_gone(path)).collect();
     assert_eq!(after, expected);
     for (layer, names) in names(dir, "out.tar").iter().enumerate() {
         assert!(

@@ -5,6 +5,7 @@
 
 mod rig;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -13,7 +14,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use handroll::sorted::{SortedMap, SortedSet};
 use handroll::text::{escape, unescape};
 use rig::judges::{in_transport, layout, umoci_unpacks};
 use rig::{
@@ -66,7 +66,7 @@ struct Found {
     inode: String,
 }
 
-fn find(root: &Path) -> SortedMap<Vec<u8>, Found> {
+fn find(root: &Path) -> BTreeMap<Vec<u8>, Found> {
     let format = "%M\\t%U:%G\\t%s\\t%TY-%Tm-%TdT%TH:%TM:%TS\\t%i\\t%P\\t%l\\0";
     let found = ok(program("find").arg(root).args(["-printf", format])).stdout;
     let lines = found.split(|&byte| byte == 0).filter(|line| !line.is_empty());
@@ -96,7 +96,7 @@ fn ls_lists_what_umoci_unpacks() {
     let entries = entries.as_array().unwrap();
     assert_eq!(listed.lines().count(), expected.len());
     assert_eq!(entries.len(), expected.len());
-    let mut names_of: SortedMap<&str, SortedSet<Vec<u8>>> = SortedMap::new();
+    let mut names_of: BTreeMap<&str, BTreeSet<Vec<u8>>> = BTreeMap::new();
     for (path, found) in &expected {
         if !found.mode.starts_with('d') {
             names_of.entry(&found.inode).or_default().insert(path.clone());
@@ -188,7 +188,7 @@ fn ls_of_a_layer_lists_its_tar() {
         "t.tar",
     ]);
     let by_tar = text(tar.current_dir(directory.path()));
-    let mut expected = SortedSet::new();
+    let mut expected = BTreeSet::new();
     for line in by_tar.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let time = format!("{}T{}Z", words[3], words[4].split('.').next().unwrap());
@@ -228,7 +228,7 @@ fn ls_of_a_layer_lists_its_tar() {
                 .args(["ls", "--layer", "1", image])
                 .current_dir(directory.path()),
         );
-        let listed: SortedSet<String> = listed
+        let listed: BTreeSet<String> = listed
             .lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect();
@@ -465,7 +465,7 @@ fn why_knows_what_is_there() {
     let directory = TempDir::new().unwrap();
     let (image, root) = unpacked(directory.path());
     let there = find(&root);
-    let mut paths = SortedSet::new();
+    let mut paths = BTreeSet::new();
     for layer in ["1", "2"] {
         let listed = json(handroll().args(["ls", "--json", "--layer", layer]).arg(&image));
         let entries = listed["entries"].as_array().unwrap();

@@ -14,6 +14,7 @@ mod generate;
 #[path = "dialects/runtimes.rs"]
 mod runtimes;
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -22,7 +23,6 @@ use cases::Case;
 use handroll::content::Content;
 use handroll::layer::dialect::{Dialect, Failure, Fs, Kind, Remains, apply};
 use handroll::native::{LayerBlob, OverlayMount, OverlayOptions, Place, PlaceError, Powers, unshare_mounts};
-use handroll::sorted::{SortedMap, SortedSet};
 use handroll::text::escape;
 use runtimes::{Found, JUDGED, Runtimes, look};
 
@@ -36,7 +36,7 @@ fn difference(dialect: Dialect, case: &Case, found: &Found) -> Option<String> {
         (Ok(fs), Found::Shown(lines)) => {
             let said = cases::describe(&fs, true);
             let mut text = String::new();
-            let paths: SortedSet<_> = said.keys().chain(lines.keys()).collect();
+            let paths: std::collections::BTreeSet<_> = said.keys().chain(lines.keys()).collect();
             for path in paths {
                 let (ours, theirs) = (said.get(path), lines.get(path));
                 if ours != theirs {
@@ -98,7 +98,7 @@ fn runtimes_do_what_the_file_says() {
     }
     let runtimes = Runtimes::start();
     let mut unexpected = String::new();
-    let mut explained: SortedMap<(&str, &str), bool> = cases
+    let mut explained: BTreeMap<(&str, &str), bool> = cases
         .iter()
         .flat_map(|case| {
             case.differs

@@ -19,6 +19,7 @@ mod overlay {
     pub use crate::support::random;
 }
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use cases::{Seen, short};
@@ -30,7 +31,6 @@ use handroll::overlay::mount::{
     Call, Detail, LeftOut, Lower, Marks, NodeType, Overlay, Redirect, Reply, Unfit, Upper, walk,
 };
 use handroll::overlay::script::{Script, Step};
-use handroll::sorted::{SortedMap, SortedSet};
 use handroll::text::escape;
 use handroll::tree::{Device, Directory, Ino, Metadata, Node, Time, Tree, TreePath};
 use overlay::cases::caller;
@@ -41,7 +41,7 @@ use runtimes::{Found, Runtimes};
 use support::random::{Random, seed};
 
 /// Paths and what is there.
-type Lines = SortedMap<String, String>;
+type Lines = BTreeMap<String, String>;
 
 fn count() -> usize {
     std::env::var("HANDROLL_PAIRS").map_or(400, |text| text.parse().expect("a number"))
@@ -65,7 +65,7 @@ fn case_name(number: usize) -> String {
 fn batch(trees: &[&Tree]) -> Tree {
     let mut all = Tree::new(Metadata::new(0o755, 0, 0, Time::at(0)), 0);
     for (number, tree) in trees.iter().enumerate() {
-        let mut copies: SortedMap<Ino, Ino> = SortedMap::new();
+        let mut copies: BTreeMap<Ino, Ino> = BTreeMap::new();
         let path = TreePath::from_bytes(case_name(number).as_bytes()).unwrap();
         let node = Node::Directory(Directory::default());
         let root = all
@@ -120,7 +120,7 @@ fn part(lines: &Lines, number: usize) -> Lines {
 }
 
 fn compare(who: &str, number: usize, found: &Lines, expected: &Lines) -> Result<(), String> {
-    let paths: SortedSet<_> = found.keys().chain(expected.keys()).collect();
+    let paths: std::collections::BTreeSet<_> = found.keys().chain(expected.keys()).collect();
     let mut text = String::new();
     for path in paths {
         let (theirs, ours) = (found.get(path), expected.get(path));
@@ -253,7 +253,7 @@ fn shown(overlay: &mut Overlay, left_out: &[&LeftOut]) -> Lines {
         })
     };
     let is_told = |why: Unfit| left_out.iter().any(|left| left.why == why);
-    let mut firsts: SortedMap<u64, String> = SortedMap::new();
+    let mut firsts: BTreeMap<u64, String> = BTreeMap::new();
     let mut lines = Lines::new();
     let mut rows = walk(overlay, caller());
     rows.sort_by(|a, b| a.path.cmp(&b.path));
@@ -275,7 +275,7 @@ fn shown(overlay: &mut Overlay, left_out: &[&LeftOut]) -> Lines {
             Some(b"") | None => ".".to_owned(),
             Some(name) => escape(name),
         };
-        let mut xattrs = SortedMap::new();
+        let mut xattrs = BTreeMap::new();
         for (attribute, value) in row.xattrs {
             let is_mark = [&b"trusted.overlay."[..], b"user.overlay."]
                 .iter()

@@ -13,6 +13,7 @@ mod support;
 #[path = "foreign/table.rs"]
 mod table;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
@@ -20,7 +21,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use handroll::content::Content;
-use handroll::sorted::{SortedMap, SortedSet};
 use handroll::tar::{Entries, Entry, Oddity, ReadType, SparseForm};
 use readers::{Facts, Ours, facts, ours};
 use support::random::Random;
@@ -128,11 +128,11 @@ fn compare(ours: &[Facts], theirs: &readers::View) -> View {
 }
 
 /// How the files that umoci made compare with our entries, as they would be on a disk.
-fn compare_files(ours: &[Facts], files: &Result<SortedMap<Vec<u8>, Facts>, String>) -> View {
+fn compare_files(ours: &[Facts], files: &Result<BTreeMap<Vec<u8>, Facts>, String>) -> View {
     let Ok(files) = files else {
         return View::Refuses;
     };
-    let mut expected: SortedMap<Vec<u8>, Facts> = SortedMap::new();
+    let mut expected: BTreeMap<Vec<u8>, Facts> = BTreeMap::new();
     for entry in ours {
         let mut file = match entry.kind.as_str() {
             "HardLink" => expected[&entry.link].clone(),
@@ -195,7 +195,7 @@ fn what_readers_take_differently_is_told() {
             .flat_map(|entry| &entry.oddities)
             .map(kind)
             .collect();
-        let mut seen = SortedSet::new();
+        let mut seen = BTreeSet::new();
         kinds.retain(|kind| seen.insert(kind.clone()));
         let (mut found, mut expected) = (kinds.clone(), case.oddities.to_vec());
         found.sort();
@@ -221,8 +221,8 @@ fn what_readers_take_differently_is_told() {
 }
 
 /// By reader, the kinds of oddities that make it see something else, as the table has them.
-fn explanations() -> [SortedSet<&'static str>; 2] {
-    let mut explained = [SortedSet::new(), SortedSet::new()];
+fn explanations() -> [BTreeSet<&'static str>; 2] {
+    let mut explained = [BTreeSet::new(), BTreeSet::new()];
     for case in table::cases() {
         for (reader, view) in [case.gnu, case.python].into_iter().enumerate() {
             if view != View::Same {
@@ -235,7 +235,7 @@ fn explanations() -> [SortedSet<&'static str>; 2] {
 
 /// Why a reader's view may be another one than ours: an oddity of the first entry that differs, or of one
 /// before; or that we refuse the tar there. None if nothing says so.
-fn explanation(ours: &Ours, theirs: &readers::View, explained: &SortedSet<&str>) -> Option<String> {
+fn explanation(ours: &Ours, theirs: &readers::View, explained: &BTreeSet<&str>) -> Option<String> {
     let facts: Vec<Facts> = ours.entries.iter().map(facts).collect();
     let agrees = |count: usize| {
         let theirs = readers::View {
@@ -279,7 +279,7 @@ fn random_tars_are_read_alike_or_it_is_told_why() {
         tars.push(tar);
     }
     let python = readers::python(&paths);
-    let mut reasons: SortedMap<(&str, String), usize> = SortedMap::new();
+    let mut reasons: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for (((tar, path), python), index) in tars.iter().zip(&paths).zip(&python).zip(0..) {
         let ours = ours(tar);
         let gnu = readers::gnu(path);

@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +14,6 @@ use handroll::content::{Content, ContentError};
 use handroll::layer::{Format, Layer, Walk, format_of, write_tar};
 use handroll::native::{DiskOptions, Times, read_dir};
 use handroll::scratch::MemorySpace;
-use handroll::sorted::SortedMap;
 use handroll::tar::{Entries, EntryHeader, EntryType, ReadType, encode, end_padding, padding};
 use handroll::tree::{Time, Tree};
 use support::random::seed;
@@ -133,7 +133,7 @@ fn random_trees() {
         endless_paths: true,
         odd: true,
     };
-    let seen = Mutex::new(SortedMap::new());
+    let seen = Mutex::new(BTreeMap::new());
     for_each_tree(trees(), seed(), wishes, |root, what| {
         let mtime = format!("--mtime=@{PINNED}");
         let pinned = [GNU, &[&mtime, "--owner=0", "--group=0"]].concat();
@@ -194,7 +194,7 @@ const KINDS: &[&str] = &[
 ];
 
 /// Counts what is in a tar, so that a generator which makes nothing is noticed.
-fn count(tar: &[u8], format: Format, seen: &mut SortedMap<&'static str, usize>) {
+fn count(tar: &[u8], format: Format, seen: &mut BTreeMap<&'static str, usize>) {
     let mut see = |is: bool, kind: &'static str| {
         assert!(KINDS.contains(&kind));
         if is {
@@ -277,7 +277,7 @@ fn trees_with_whiteouts() {
 #[test]
 fn sizes_beyond_octal() {
     let space = tmpfs();
-    let none = SortedMap::new();
+    let none = BTreeMap::new();
     for size in [(1u64 << 33) - 1, 1 << 33, (1 << 33) + 1, 1 << 40] {
         let path = space.path().join("f");
         std::fs::File::create(&path).unwrap().set_len(size).unwrap();

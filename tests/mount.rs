@@ -31,7 +31,6 @@ use std::path::{Path, PathBuf};
 use handroll::content::Content;
 use handroll::layer::dialect::{Dialect, Failure, Fs, Kind, Remains, apply};
 use handroll::native::unshare_mounts;
-use handroll::sorted::SortedMap;
 use handroll::text::escape;
 use support::tmpfs;
 use tempfile::TempDir;

@@ -5,6 +5,7 @@
 
 mod rig;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -22,7 +23,6 @@ use handroll::image::catalog::{Catalog, Format, OpenJob, Severity};
 use handroll::image::inspect::inspect;
 use handroll::image::{Reference, Settings};
 use handroll::native::{FileSource, TemporaryFiles, read_files};
-use handroll::sorted::SortedMap;
 use rig::containerd::Containerd;
 use rig::judges::{bytes, compare_with_skopeo, in_transport, layout, skopeo, umoci_unpacks};
 use rig::{ARTICLE_TIME, article, handroll, ok, program, text};
@@ -141,7 +141,7 @@ fn what_skopeo_copies_in_every_format() {
 }
 
 /// The digests of all documents, by their paths.
-fn digests(catalog: &Catalog) -> SortedMap<Vec<u8>, Digest> {
+fn digests(catalog: &Catalog) -> BTreeMap<Vec<u8>, Digest> {
     let nodes = catalog.nodes.iter();
     nodes
         .filter_map(|node| Some((node.path.clone(), node.actual?)))
@@ -180,7 +180,7 @@ fn write_tar(rebuilt: &Rebuilt, path: &Path) {
 fn written_back(path: &Path, catalog: &Catalog) {
     let rebuilt = rebuild(catalog, |_| {});
     assert!(rebuilt.changed.is_empty() && rebuilt.gone.is_empty());
-    let ours: SortedMap<_, _> = rebuilt
+    let ours: BTreeMap<_, _> = rebuilt
         .files
         .iter()
         .map(|file| (file.path.clone(), Digest::of(&file_bytes(file))))
@@ -193,7 +193,7 @@ fn written_back(path: &Path, catalog: &Catalog) {
             unpacked.path()
         }
     };
-    let mut theirs = SortedMap::new();
+    let mut theirs = BTreeMap::new();
     let mut pending = vec![root.to_owned()];
     while let Some(directory) = pending.pop() {
         for entry in fs::read_dir(directory).unwrap() {

@@ -1,8 +1,9 @@
 //! The two sides of the worker's border: what the core says and understands, and what
 //! `www/src/core/protocol.ts` says that it does. The names of fields and operations are compared.
 
+use std::collections::BTreeSet;
+
 use handroll::image::json::{FromJson, read};
-use handroll::sorted::SortedSet;
 use handroll::tree::Time;
 use handroll::workbench::{Action, Caller, Export, Operation, Query, Workbench, sample};
 use serde_json::Value;
@@ -27,7 +28,7 @@ fn declaration(head: &str) -> Vec<&'static str> {
 }
 
 /// The fields of an interface: the names at one level of indentation.
-fn fields(interface: &str) -> SortedSet<String> {
+fn fields(interface: &str) -> BTreeSet<String> {
     let lines = declaration(&format!("interface {interface} {{"))
         .into_iter()
         .skip(1);
@@ -38,7 +39,7 @@ fn fields(interface: &str) -> SortedSet<String> {
         .collect()
 }
 
-fn keys(value: &Value) -> SortedSet<String> {
+fn keys(value: &Value) -> BTreeSet<String> {
     value
         .as_object()
         .unwrap_or_else(|| panic!("{value} is no object"))
@@ -48,9 +49,9 @@ fn keys(value: &Value) -> SortedSet<String> {
 }
 
 /// The values of `tag` that a union in the protocol has: `op: 'write'`, `op: 'a' | 'b'`.
-fn tags(union: &str, tag: &str) -> SortedSet<String> {
+fn tags(union: &str, tag: &str) -> BTreeSet<String> {
     let text = declaration(&format!("type {union} =")).join("\n");
-    let mut tags = SortedSet::new();
+    let mut tags = BTreeSet::new();
     for part in text.split(&format!("{{ {tag}: ")).skip(1) {
         let names = part
             .split([';', '}'])
@@ -66,7 +67,7 @@ fn tags(union: &str, tag: &str) -> SortedSet<String> {
 }
 
 /// The variants that are read, as the error for another one lists them.
-fn variants<T: FromJson>(tag: &str) -> SortedSet<String> {
+fn variants<T: FromJson>(tag: &str) -> BTreeSet<String> {
     let wrong = format!(r#"{{"{tag}":"no such thing"}}"#);
     let error = read::<T>(wrong.as_bytes(), 100)
         .err()
@@ -200,6 +201,6 @@ fn answers_have_the_fields_that_the_protocol_promises() {
     assert_eq!(keys(&image["documents"]), documents);
 }
 
-fn tags_of_names(text: &str) -> SortedSet<String> {
+fn tags_of_names(text: &str) -> BTreeSet<String> {
     text.split('\'').skip(1).step_by(2).map(str::to_owned).collect()
 }

@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -18,7 +19,6 @@ use handroll::image::archive::{documents, layout};
 use handroll::image::{LayerBlob, Part, Reference, Settings};
 use handroll::layer::{Blob, BlobJob, Bytes, Compression, Layer, SegmentCache, Walk, write_tar};
 use handroll::native::{DiskOptions, read_dir};
-use handroll::sorted::{SortedMap, SortedSet};
 use handroll::tar::{Entries, Entry, pax};
 use handroll::tree::Tree;
 use support::random::seed;
@@ -125,7 +125,7 @@ fn python_facts(entry: &Entry) -> serde_json::Value {
         let start = record.iter().position(|&byte| byte == b' ').unwrap() + 1 + pax::XATTR_PREFIX.len();
         hex(&record[start..record.len() - 2])
     };
-    let xattrs: SortedMap<_, _> = entry
+    let xattrs: BTreeMap<_, _> = entry
         .xattrs
         .iter()
         .map(|(name, value)| (escaped(name), hex(value)))
@@ -159,7 +159,7 @@ struct Facts {
     content: Option<Digest>,
     /// The first of its names.
     first_name: Vec<u8>,
-    xattrs: SortedMap<Vec<u8>, Vec<u8>>,
+    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl std::fmt::Debug for Facts {
@@ -176,9 +176,9 @@ impl std::fmt::Debug for Facts {
 }
 
 /// All that is under `root`, by path, seen by nothing but the standard library.
-fn facts(root: &Path) -> SortedMap<Vec<u8>, Facts> {
-    let mut all = SortedMap::new();
-    let mut first_names = SortedMap::new();
+fn facts(root: &Path) -> BTreeMap<Vec<u8>, Facts> {
+    let mut all = BTreeMap::new();
+    let mut first_names = BTreeMap::new();
     let mut pending = vec![(root.to_owned(), Vec::new())];
     while let Some((path, name)) = pending.pop() {
         let metadata = path.symlink_metadata().unwrap();
@@ -274,7 +274,7 @@ fn forest(space: &TempDir, seed: u64) -> PathBuf {
     root
 }
 
-fn same(extracted: &SortedMap<Vec<u8>, Facts>, expected: &SortedMap<Vec<u8>, Facts>, what: &str) {
+fn same(extracted: &BTreeMap<Vec<u8>, Facts>, expected: &BTreeMap<Vec<u8>, Facts>, what: &str) {
     let show = |name: &Vec<u8>| handroll::text::escape(name);
     let extra: Vec<_> = extracted
         .keys()
@@ -313,9 +313,9 @@ fn escaped(name: &[u8]) -> Vec<u8> {
 
 /// What somebody makes of `facts` who keeps only some xattrs, by name and value.
 fn with_xattrs(
-    mut facts: SortedMap<Vec<u8>, Facts>,
+    mut facts: BTreeMap<Vec<u8>, Facts>,
     keeps: impl Fn(&[u8], &[u8]) -> bool,
-) -> SortedMap<Vec<u8>, Facts> {
+) -> BTreeMap<Vec<u8>, Facts> {
     for facts in facts.values_mut() {
         let xattrs = std::mem::take(&mut facts.xattrs).into_iter();
         let kept = xattrs.filter(|(name, value)| keeps(name, value));
@@ -465,7 +465,7 @@ fn containerd_applies_what_was_there() {
     let source = mounts[0]["Source"].as_str().expect("a bind mount");
     // It sets the owner again for every hard link, and thereby takes the file's capabilities away.
     let links = expected.iter().filter(|(name, facts)| facts.first_name != **name);
-    let links: SortedSet<Vec<u8>> = links.map(|(_, facts)| facts.first_name.clone()).collect();
+    let links: BTreeSet<Vec<u8>> = links.map(|(_, facts)| facts.first_name.clone()).collect();
     for facts in expected
         .values_mut()
         .filter(|facts| links.contains(&facts.first_name))
@@ -473,7 +473,7 @@ fn containerd_applies_what_was_there() {
         facts.xattrs.remove(&b"security.capability"[..]);
     }
     let mut found = facts(Path::new(source));
-    for (name, found) in found.iter_mut() {
+    for (name, found) in &mut found {
         // What it makes in a directory with a default ACL inherits that, and it leaves that there.
         let expected = &expected[name].xattrs;
         found

@@ -33,7 +33,6 @@ use both::Both;
 use handroll::compress::inflate::{Packing, PackingNote};
 use handroll::content::Content;
 use handroll::layer::dialect::{Dialect, Failure, Fs, Kind, Remains, apply};
-use handroll::sorted::SortedMap;
 use handroll::store::Import;
 use handroll::text::escape;
 use judge::{Court, Made};

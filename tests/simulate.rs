@@ -1,11 +1,11 @@
 //! `handroll simulate`: every script of `tests/overlay/scripts`, run by the simulator and by the kernel; what the
 //! trace can say is all said by them, and is all in `docs/overlay.md`. Runs as root.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use handroll::overlay::mount::Rule;
-use handroll::sorted::SortedSet;
 use serde_json::Value;
 
 const HANDROLL: &str = env!("CARGO_BIN_EXE_handroll");
@@ -54,7 +54,7 @@ fn the_kernel_does_what_the_simulator_does() {
 
 #[test]
 fn every_rule_is_told_of() {
-    let mut told = SortedSet::new();
+    let mut told = BTreeSet::new();
     for script in scripts() {
         let output = run(&script, &["--json"]);
         assert!(
@@ -72,7 +72,7 @@ fn every_rule_is_told_of() {
             }
         }
     }
-    let all: SortedSet<String> = Rule::ALL.iter().map(|rule| rule.id().to_owned()).collect();
+    let all: BTreeSet<String> = Rule::ALL.iter().map(|rule| rule.id().to_owned()).collect();
     assert_eq!(told, all);
 }
 

@@ -26,7 +26,6 @@ use handroll::content::{Content, Source as _};
 use handroll::image::json::read;
 use handroll::layer::dialect::{Dialect, Failure, Fs, Kind, Remains, apply};
 use handroll::native::FileSource;
-use handroll::sorted::SortedMap;
 use handroll::store::{Client, Descriptor, Import, Labels, Platforms};
 use handroll::text::escape;
 use handroll::tree::Time;

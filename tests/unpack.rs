@@ -22,6 +22,7 @@ mod same;
 #[path = "unpack/user.rs"]
 mod user;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,7 +31,6 @@ use std::time::{Duration, SystemTime};
 // For `cases`, which is written for its place in the crate.
 use handroll::content::Content;
 use handroll::layer::dialect::{Dialect, Failure, Fs, Kind, Remains, apply};
-use handroll::sorted::{SortedMap, SortedSet};
 use handroll::text::escape;
 use tempfile::TempDir;
 
@@ -98,7 +98,7 @@ fn now() -> SystemTime {
 }
 
 /// What shows under a directory, a line for each path.
-fn shown(root: &Path, started: SystemTime) -> SortedMap<String, String> {
+fn shown(root: &Path, started: SystemTime) -> BTreeMap<String, String> {
     match look(root, started) {
         Found::Shown(lines) => lines,
         Found::Failed { text, .. } => panic!("{text}"),
@@ -106,8 +106,8 @@ fn shown(root: &Path, started: SystemTime) -> SortedMap<String, String> {
 }
 
 /// The paths in which two differ, with both lines.
-fn differences(ours: &SortedMap<String, String>, theirs: &SortedMap<String, String>) -> Vec<String> {
-    let paths: SortedSet<_> = ours.keys().chain(theirs.keys()).collect();
+fn differences(ours: &BTreeMap<String, String>, theirs: &BTreeMap<String, String>) -> Vec<String> {
+    let paths: std::collections::BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
     let differ = paths
         .into_iter()
         .filter(|path| ours.get(*path) != theirs.get(*path));

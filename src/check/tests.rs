@@ -1,11 +1,12 @@
 //! What is found in the cases of `tests/checks/cases.txt` is what the file says, all that can be found is found in
 //! one of them, and `docs/checks.md` says of each what the code says.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::content::Content;
 use crate::layer::dialect::Dialect;
 use crate::layer::dialect::cases::{self, Case};
-use crate::sorted::SortedSet;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/checks/cases.txt");
 
@@ -62,7 +63,7 @@ fn what_the_file_says_is_found() {
 #[test]
 fn all_that_can_be_found_is_found() {
     let text = std::fs::read_to_string(FILE).unwrap();
-    let mut found: SortedSet<Check> = cases::parse(&text)
+    let mut found: BTreeSet<Check> = cases::parse(&text)
         .iter()
         .flat_map(|case| report(case).findings)
         .map(|finding| finding.check)
@@ -81,7 +82,7 @@ fn layer(lines: &[&str]) -> LayerInput {
     }
 }
 
-fn checks(layers: Vec<LayerInput>) -> SortedSet<Check> {
+fn checks(layers: Vec<LayerInput>) -> BTreeSet<Check> {
     let report = StackCheck::new(layers).run();
     report.findings.iter().map(|finding| finding.check).collect()
 }
@@ -94,10 +95,10 @@ fn with_zeros(lines: &[&str], zeros: u64) -> Content {
 }
 
 /// What is peculiar about compressed layers, as unpacking them tells.
-fn of_packed_layers() -> SortedSet<Check> {
+fn of_packed_layers() -> BTreeSet<Check> {
     let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x03\0\0\0\0\0\0\0\0\0";
     let skippable = b"\x50\x2a\x4d\x18\x02\0\0\0ab";
-    let mut found = SortedSet::new();
+    let mut found = BTreeSet::new();
     for (blob, expected) in [
         ([&gzip[..], &gzip[..]].concat(), Check::PackedPieces),
         ([&gzip[..], &[0; 3][..]].concat(), Check::PackedPadding),
@@ -122,7 +123,7 @@ fn of_packed_layers() -> SortedSet<Check> {
 }
 
 /// What only layers of many bytes, entries or layers have.
-fn of_large_layers() -> SortedSet<Check> {
+fn of_large_layers() -> BTreeSet<Check> {
     let size = format!("file large size={}", 1u64 << 30);
     let mut found = checks(vec![LayerInput {
         is_cut: false,
@@ -202,7 +203,7 @@ fn no_difference_goes_unfound() {
     let mut unforeseen = Vec::new();
     for case in cases::parse(text) {
         let report = report(&case);
-        let answers: SortedSet<String> = Dialect::ALL
+        let answers: BTreeSet<String> = Dialect::ALL
             .iter()
             .map(|&dialect| cases::answer(dialect, &case))
             .collect();
@@ -381,7 +382,7 @@ fn paths_without_end_are_no_work_without_end() {
     let deep = format!("file {}", ["a"; 100_000].join("/"));
     let mut found = checks(vec![layer(&[&deep])]);
     found.remove(&Check::RuntimeRefuses);
-    assert_eq!(found, SortedSet::from([Check::PathTooLong]));
+    assert_eq!(found, BTreeSet::from([Check::PathTooLong]));
     // One that Linux takes costs as much as it keeps.
     let lines: Vec<String> = (0..20)
         .map(|number| format!("file {number}/{}", ["b"; 1900].join("/")))

@@ -1,11 +1,11 @@
 //! The options of `handroll build`, and what they say: configuration fields, owners, times.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
 use handroll::image::created;
 use handroll::image::{ConfigField, Settings};
-use handroll::sorted::SortedMap;
 
 use super::Failure;
 
@@ -287,7 +287,7 @@ fn words(values: &[String]) -> Result<Vec<String>, Failure> {
     }
 }
 
-fn labels(values: &[String]) -> Result<SortedMap<String, String>, Failure> {
+fn labels(values: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let pair = |text: &String| match text.split_once('=') {
         Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
         None => Err(Failure::Usage(format!("--label {text}: expected KEY=VALUE"))),

@@ -1,8 +1,9 @@
 //! `handroll check`: what is wrong with an image, or read differently by those who read images.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use handroll::image::catalog::{Catalog, NodeId, Problem};
-use handroll::sorted::SortedMap;
 use handroll::text::escape;
 use handroll::tree::Time;
 use handroll::workbench::{Action, CheckFinding, CheckView, ImageId, ImageState, RuntimeReads, Workbench};
@@ -90,7 +91,7 @@ struct Report {
     images: usize,
     findings: Vec<Found>,
     /// How many there are that are not listed, by their ids.
-    more: SortedMap<&'static str, u64>,
+    more: BTreeMap<&'static str, u64>,
     errors: u64,
     warnings: u64,
     infos: u64,
@@ -218,8 +219,8 @@ type DocumentKey = (String, Option<u64>, &'static str, Option<String>, String);
 struct Findings {
     list: Vec<Found>,
     /// Where in the list those about documents are.
-    documents: SortedMap<DocumentKey, usize>,
-    more: SortedMap<&'static str, u64>,
+    documents: BTreeMap<DocumentKey, usize>,
+    more: BTreeMap<&'static str, u64>,
 }
 
 impl Findings {
@@ -244,7 +245,7 @@ impl Findings {
     fn report(mut self, images: usize, least: &str) -> Report {
         let rank = |severity: &str| SEVERITIES.iter().position(|name| *name == severity);
         // There are listed ones of each kind of which there are more.
-        let severities: SortedMap<_, _> = self.list.iter().map(|found| (found.id, found.severity)).collect();
+        let severities: BTreeMap<_, _> = self.list.iter().map(|found| (found.id, found.severity)).collect();
         let count = |severity: &str| {
             let listed = self
                 .list

@@ -1,12 +1,12 @@
 //! `handroll ls`: what is in an image, or in one of its layers.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use clap::Args;
 use handroll::overlay::{Spot, SpotEntry, Stack};
-use handroll::sorted::SortedMap;
 use handroll::text::escape;
 use handroll::tree::{Ino, Kind, TreePath};
 use serde::Serialize;
@@ -81,8 +81,8 @@ enum What {
 }
 
 /// The first path of each file that has several, by its layer and its number.
-fn first_names(stack: &Stack) -> SortedMap<(usize, Ino), Vec<u8>> {
-    let mut names = SortedMap::new();
+fn first_names(stack: &Stack) -> BTreeMap<(usize, Ino), Vec<u8>> {
+    let mut names = BTreeMap::new();
     for (path, spot) in stack.listing(&TreePath::ROOT, true) {
         let Some((position, ino)) = spot.visible() else {
             continue;
@@ -100,7 +100,7 @@ fn first_names(stack: &Stack) -> SortedMap<(usize, Ino), Vec<u8>> {
 fn entry(
     place: &Place,
     stack: &Stack,
-    links: &SortedMap<(usize, Ino), Vec<u8>>,
+    links: &BTreeMap<(usize, Ino), Vec<u8>>,
     path: Vec<u8>,
     spot: &Spot,
 ) -> Option<Entry> {

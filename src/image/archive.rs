@@ -1,11 +1,12 @@
 //! The archive: an OCI layout in a tar that is also what `docker load` reads. Knows the documents and the
 //! digests of layers; gives a plan of parts, so that whoever writes it streams the blobs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::config::Settings;
 use super::manifest::{self, Descriptor, blob_path};
 use super::reference::Reference;
 use crate::digest::Digest;
-use crate::sorted::{SortedMap, SortedSet};
 use crate::tar::{EntryHeader, EntryType, Format, encode};
 use crate::tree::Time;
 
@@ -122,7 +123,7 @@ pub fn layout(documents: &Documents, layers: &[LayerBlob]) -> Vec<LayoutEntry> {
         file(&blob_path(documents.manifest.digest), &documents.manifest),
         file(&blob_path(documents.config.digest), &documents.config),
     ];
-    let mut written = SortedSet::from([documents.manifest.digest, documents.config.digest]);
+    let mut written = BTreeSet::from([documents.manifest.digest, documents.config.digest]);
     for (index, layer) in layers.iter().enumerate() {
         if written.insert(layer.digest) {
             entries.push(LayoutEntry {
@@ -189,7 +190,7 @@ pub fn file_header(path: &[u8], size: u64) -> Vec<u8> {
         mtime: Time::at(0),
         size,
         device: (0, 0),
-        xattrs: &SortedMap::new(),
+        xattrs: &BTreeMap::new(),
     };
     let mut blocks = Vec::new();
     encode(&header, Format::Gnu, &mut blocks);

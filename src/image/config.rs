@@ -1,12 +1,13 @@
 //! The image's configuration: what a person sets, its rules, and the document it becomes (image-spec,
 //! config.md). Knows texts and DiffIDs; whether the command can run is the preflight's question.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::archive::LayerBlob;
 use super::created::is_date_time;
 use crate::digest::Digest;
-use crate::sorted::{SortedMap, SortedSet};
 
 /// What the image is for (config.md: `os`, `architecture` and `variant`, with Go's names).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,11 +60,11 @@ pub struct Settings {
     /// When it was made (RFC 3339).
     pub created: Option<String>,
     /// Free metadata.
-    pub labels: SortedMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     /// `80`, `80/tcp`, `53/udp`, …
-    pub exposed_ports: SortedSet<String>,
+    pub exposed_ports: BTreeSet<String>,
     /// Absolute paths that get a volume of their own.
-    pub volumes: SortedSet<String>,
+    pub volumes: BTreeSet<String>,
     /// What it runs on.
     pub platform: Platform,
 }
@@ -81,7 +82,7 @@ pub enum ConfigField {
     StopSignal(Option<String>),
     Author(Option<String>),
     Created(Option<String>),
-    Labels(SortedMap<String, String>),
+    Labels(BTreeMap<String, String>),
     ExposedPorts(Vec<String>),
     Volumes(Vec<String>),
     Platform(Platform),
@@ -222,7 +223,7 @@ fn command(field: &'static str, value: Option<Vec<String>>) -> Checked<Option<Ve
 }
 
 fn environment(value: Vec<String>) -> Checked<Vec<String>> {
-    let mut seen = SortedSet::new();
+    let mut seen = BTreeSet::new();
     for variable in &value {
         ensure(!variable.contains('\0'), "Env", variable, NO_NUL)?;
         let key = variable.split_once('=').map_or("", |(key, _)| key);
@@ -295,7 +296,7 @@ fn created(text: &str) -> Checked<()> {
     ensure(is_date_time(text), "created", text, rule)
 }
 
-fn labels(value: SortedMap<String, String>) -> Checked<SortedMap<String, String>> {
+fn labels(value: BTreeMap<String, String>) -> Checked<BTreeMap<String, String>> {
     for key in value.keys() {
         ensure(
             !key.is_empty(),
@@ -341,7 +342,7 @@ fn platform(mut value: Platform) -> Checked<Platform> {
 }
 
 /// A set as the specification keeps it: an object with empty objects as values.
-fn empties(set: &SortedSet<String>) -> SortedMap<&str, Empty> {
+fn empties(set: &BTreeSet<String>) -> BTreeMap<&str, Empty> {
     set.iter().map(|key| (key.as_str(), Empty {})).collect()
 }
 
@@ -372,20 +373,20 @@ struct Document<'a> {
 struct Execution<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
-    #[serde(skip_serializing_if = "SortedMap::is_empty")]
-    exposed_ports: SortedMap<&'a str, Empty>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    exposed_ports: BTreeMap<&'a str, Empty>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     env: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     entrypoint: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cmd: Option<&'a [String]>,
-    #[serde(skip_serializing_if = "SortedMap::is_empty")]
-    volumes: SortedMap<&'a str, Empty>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    volumes: BTreeMap<&'a str, Empty>,
     #[serde(skip_serializing_if = "Option::is_none")]
     working_dir: Option<&'a str>,
-    #[serde(skip_serializing_if = "SortedMap::is_empty")]
-    labels: &'a SortedMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_signal: Option<&'a str>,
 }

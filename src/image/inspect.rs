@@ -1,6 +1,8 @@
 //! What an image from outside says of itself, and whether it is true: the catalog with every layer read, its
 //! digest and its DiffID computed again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -10,7 +12,6 @@ use super::manifest::{LAYER_GZIP, LAYER_TAR, LAYER_ZSTD};
 use crate::compress::inflate::{Inflate, InflateError, Packing, limit_for};
 use crate::content::{Content, ContentError};
 use crate::digest::{Digest, Hasher};
-use crate::sorted::{SortedMap, SortedSet};
 use crate::text::escape;
 
 /// All that an archive or a layout holds.
@@ -93,12 +94,12 @@ impl Inspection {
 /// passed and how many there are.
 pub fn inspect(catalog: &Catalog, progress: &mut dyn FnMut(u64, u64)) -> Result<Inspection, ContentError> {
     let layers = catalog.images.iter().flat_map(|image| &image.layers);
-    let layers: SortedSet<NodeId> = layers.map(|layer| layer.node).collect();
+    let layers: BTreeSet<NodeId> = layers.map(|layer| layer.node).collect();
     let contents = layers
         .iter()
         .filter_map(|&node| Some((node, catalog.node(node).content.as_ref()?)));
     let total = contents.clone().map(|(_, content)| content.len()).sum();
-    let mut facts = SortedMap::new();
+    let mut facts = BTreeMap::new();
     let mut problems = catalog.problems.clone();
     let mut done = 0;
     for (node, content) in contents {
@@ -152,9 +153,9 @@ fn look(content: &Content, passed: &mut dyn FnMut(u64)) -> Result<LayerFacts, Co
     Ok(LayerFacts { digest, diff_id })
 }
 
-type Facts = SortedMap<NodeId, LayerFacts>;
+type Facts = BTreeMap<NodeId, LayerFacts>;
 /// What does not fit in layers, by the node and the pointer where it is said.
-type OfLayers = SortedMap<(NodeId, String), String>;
+type OfLayers = BTreeMap<(NodeId, String), String>;
 
 fn of_layers(problems: &[Problem]) -> OfLayers {
     let mut found = OfLayers::new();

@@ -2,13 +2,14 @@
 //! (image-spec, descriptor.md, manifest.md, image-index.md, image-layout.md, annotations.md). Knows digests
 //! and sizes, not bytes.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::archive::LayerBlob;
 use super::config::Platform;
 use super::reference::Reference;
 use crate::digest::Digest;
-use crate::sorted::SortedMap;
 
 /// Media type of an image's configuration.
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -44,8 +45,8 @@ pub struct Descriptor {
     /// Their number.
     pub size: u64,
     /// Notes on this use of the blob.
-    #[serde(skip_serializing_if = "SortedMap::is_empty")]
-    pub annotations: SortedMap<&'static str, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<&'static str, String>,
     /// What it runs on; only in an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<PlatformDocument>,
@@ -80,7 +81,7 @@ impl Descriptor {
             media_type,
             digest: Digest::of(bytes),
             size: bytes.len() as u64,
-            annotations: SortedMap::new(),
+            annotations: BTreeMap::new(),
             platform: None,
         }
     }
@@ -92,7 +93,7 @@ impl From<&LayerBlob> for Descriptor {
             media_type: layer.media_type,
             digest: layer.digest,
             size: layer.size,
-            annotations: SortedMap::new(),
+            annotations: BTreeMap::new(),
             platform: None,
         }
     }
@@ -130,7 +131,7 @@ pub fn index(mut manifest: Descriptor, platform: &Platform, reference: &Referenc
         media_type: &'static str,
         manifests: [Descriptor; 1],
     }
-    manifest.annotations = SortedMap::from([
+    manifest.annotations = BTreeMap::from([
         (CONTAINERD_NAME, reference.canonical()),
         (REF_NAME, reference.tag().to_owned()),
     ]);

@@ -1,11 +1,12 @@
 //! Images that run, and all the ways in which one doesn't.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::image::elf::{Machine, of_tests};
-use crate::sorted::SortedMap;
 
 #[derive(Default)]
-struct Files(SortedMap<Vec<u8>, RootEntry>);
+struct Files(BTreeMap<Vec<u8>, RootEntry>);
 
 impl Root for Files {
     fn lookup(&self, path: &[u8]) -> Option<RootEntry> {

@@ -1,6 +1,7 @@
 //! Segments on their way: read in windows, deflated, and kept so that the same bytes are not deflated twice.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::Arc;
 
@@ -10,7 +11,6 @@ use super::{Layer, LayerError};
 use crate::compress::gz1;
 use crate::content::{Content, ContentError, Scratch, ScratchSpace};
 use crate::digest::Digest;
-use crate::sorted::SortedMap;
 
 /// How many bytes are read at once: small, because a step should be short.
 pub(super) const STEP: u64 = 128 << 10;
@@ -25,7 +25,7 @@ pub(super) struct Deflated {
 /// Deflated segments by the key of their bytes. What is in it changes how long work takes, never its result.
 #[derive(Default)]
 pub struct SegmentCache {
-    segments: SortedMap<Digest, (u64, Deflated)>,
+    segments: BTreeMap<Digest, (u64, Deflated)>,
     scratches: Option<Scratches>,
     held: u64,
     clock: u64,

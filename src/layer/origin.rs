@@ -1,13 +1,13 @@
 //! Where a layer that was opened comes from: its blob as it came, and what reading it gave. Kept for as long as the
 //! layer lives, so that what nobody edited can be written back byte for byte.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use crate::compress::inflate::{Packing, PackingNote};
 use crate::compress::offsets::Offsets;
 use crate::content::{Content, ContentError};
 use crate::digest::Digest;
-use crate::sorted::SortedMap;
 use crate::tree::{Ino, Metadata, Name, Time, Tree, TreePath};
 
 use super::read::{Note, ReadError};
@@ -163,7 +163,7 @@ impl Read {
             let rest = name.strip_prefix(&path[..]);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
         };
-        let mut places: SortedMap<Ino, Vec<u8>> = SortedMap::from([(Ino::ROOT, Vec::new())]);
+        let mut places: BTreeMap<Ino, Vec<u8>> = BTreeMap::from([(Ino::ROOT, Vec::new())]);
         self.entries.iter().any(|entry| match &entry.role {
             Role::Kept { name, .. } => is_under(name),
             Role::Entry { parent, name, ino }

@@ -5,11 +5,11 @@
 //! note tells what was read otherwise than it stands there, and where. Names are understood as runtimes extract
 //! them: cleaned, `..` kept inside of the root, directories above an entry through symbolic links of this layer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::compress::inflate::InflateError;
 use crate::content::{Content, ContentError};
-use crate::sorted::SortedMap;
 use crate::tar::{Entry, ReadType, TarError};
 use crate::text::escape;
 use crate::tree::{
@@ -117,7 +117,7 @@ pub(super) struct Reader {
     notes: Vec<Note>,
     /// Names that were whited out, with their entries; applied at the end, since they do not hide entries of this
     /// very layer.
-    whiteouts: SortedMap<TreePath, Vec<usize>>,
+    whiteouts: BTreeMap<TreePath, Vec<usize>>,
     whiteout_time: Option<i64>,
     is_tangled: bool,
     prefix: Option<&'static [u8]>,
@@ -139,7 +139,7 @@ impl Reader {
             tree,
             entries: Vec::new(),
             notes: Vec::new(),
-            whiteouts: SortedMap::new(),
+            whiteouts: BTreeMap::new(),
             whiteout_time: None,
             is_tangled: false,
             prefix: None,

@@ -1,5 +1,6 @@
 //! What tars of all kinds mean as layers.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -9,7 +10,6 @@ use crate::layer::{HELD_LIMIT, Layer, Origin, ReadJob, Walk, write_tar};
 use crate::overlay::naive::random_tree;
 use crate::random::Random;
 use crate::scratch::MemorySpace;
-use crate::sorted::SortedMap;
 use crate::tar::{EntryHeader, EntryType, Format, encode, end_padding};
 
 /// A tar of words: `dir/`, `file`, `link>target`, `hard=target`, `char:1` or `char:0`.
@@ -34,7 +34,7 @@ fn tar(words: &str) -> Content {
             mtime: Time::at(number as i64 + 1),
             size: 0,
             device: (0, minor.parse().unwrap()),
-            xattrs: &SortedMap::new(),
+            xattrs: &BTreeMap::new(),
         };
         encode(&header, Format::Gnu, &mut tar);
     }
@@ -243,7 +243,7 @@ fn what_is_kept_of_layers_is_bounded_together() {
             mtime: Time::at(0),
             size: 0,
             device: (0, 0),
-            xattrs: &SortedMap::new(),
+            xattrs: &BTreeMap::new(),
         };
         let mut out = Vec::new();
         encode(&header, Format::Gnu, &mut out);

@@ -5,11 +5,10 @@
 //! An entry is untouched if its name still leads to the same inode with the same attributes and content. Inode
 //! numbers are never used again, so this is told by comparing numbers, without comparing trees.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::content::Content;
-use crate::sorted::{SortedMap, SortedSet};
 use crate::tar::{Format, end_padding};
 use crate::tree::{Directory, Ino, Inode, Name, Tree, TreePath, WHITEOUT_PREFIX};
 
@@ -35,12 +34,12 @@ pub(super) struct Rewrite {
     at: usize,
     offset: u64,
     /// Directories whose entries are where they were; and where that is.
-    stays: SortedSet<Ino>,
-    places: SortedMap<Ino, (Ino, Name)>,
+    stays: BTreeSet<Ino>,
+    places: BTreeMap<Ino, (Ino, Name)>,
     /// Directories whose opaque mark is an entry of the tar.
-    marked: SortedSet<Ino>,
+    marked: BTreeSet<Ino>,
     /// The names under which hard-linked inodes were written.
-    names: SortedMap<Ino, Vec<u8>>,
+    names: BTreeMap<Ino, Vec<u8>>,
     /// What comes before the next entry.
     due: VecDeque<Part>,
     /// The directories whose new entries are still to be written, with their names; none before the first.
@@ -68,10 +67,10 @@ impl Rewrite {
             scrubbed: scrubbed.clone(),
             at: 0,
             offset: 0,
-            stays: SortedSet::from([Ino::ROOT]),
-            places: SortedMap::new(),
+            stays: BTreeSet::from([Ino::ROOT]),
+            places: BTreeMap::new(),
             marked: marks.collect(),
-            names: SortedMap::new(),
+            names: BTreeMap::new(),
             due: VecDeque::new(),
             new: None,
             written: 0,

@@ -1,11 +1,12 @@
 //! Random tars, edited at random: what is written is read as the edited tree, and every entry that the edits did
 //! not come near is there byte for byte, in its order.
 
+use std::collections::BTreeMap;
+
 use crate::content::Content;
 use crate::layer::{Bytes, Layer};
 use crate::random::Random;
 use crate::scratch::MemorySpace;
-use crate::sorted::SortedMap;
 use crate::tar::{Entries, EntryHeader, EntryType, Format, encode, end_padding};
 use crate::tree::{Directory, Ino, Metadata, Node, Time, Tree, TreePath};
 
@@ -50,8 +51,8 @@ fn random_tar(random: &mut Random) -> Vec<u8> {
             continue;
         }
         let xattrs = match random.once_in(6) {
-            true => SortedMap::from([(b"user.x".to_vec(), vec![number as u8])]),
-            false => SortedMap::new(),
+            true => BTreeMap::from([(b"user.x".to_vec(), vec![number as u8])]),
+            false => BTreeMap::new(),
         };
         let header = EntryHeader {
             name: name.as_bytes(),
@@ -121,7 +122,7 @@ fn edit(tree: &mut Tree, random: &mut Random) -> Option<[TreePath; 2]> {
 /// All that a tree says, path by path. Directories without an entry are there for what is in them only.
 fn listing(tree: &Tree) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut first_names: SortedMap<Ino, String> = SortedMap::new();
+    let mut first_names: BTreeMap<Ino, String> = BTreeMap::new();
     let mut pending = vec![(TreePath::ROOT, Ino::ROOT)];
     while let Some((path, ino)) = pending.pop() {
         let inode = tree.inode(ino);
@@ -293,7 +294,7 @@ fn what_is_scrubbed_is_gone_where_the_tree_does_not_show_it() {
                 mtime: Time::at(0),
                 size: content.len() as u64,
                 device: (0, 0),
-                xattrs: &SortedMap::new(),
+                xattrs: &BTreeMap::new(),
             };
             encode(&header, Format::Gnu, &mut tar);
             tar.extend_from_slice(content);

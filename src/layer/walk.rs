@@ -4,10 +4,10 @@
 //! `tar --sort=name` does. Whiteouts are empty regular files under their `.wh.` names, sorted like any name;
 //! `.wh..wh..opq` stands right after its directory, where every runtime reads it alike.
 
+use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use crate::content::{Content, ContentError};
-use crate::sorted::SortedMap;
 use crate::tar::{EntryHeader, EntryType, Format, encode, end_padding, padding};
 use crate::tree::{Directory, Ino, Inode, Name, Node, Time, Tree, WHITEOUT_PREFIX};
 
@@ -44,7 +44,7 @@ pub struct Walk {
     /// The name of the innermost directory of `stack`: `./`, `./data/`.
     path: Vec<u8>,
     /// Where the content of a hard-linked file was written.
-    first_names: SortedMap<Ino, Vec<u8>>,
+    first_names: BTreeMap<Ino, Vec<u8>>,
     root_is_due: bool,
     opaque_is_due: bool,
 }
@@ -75,7 +75,7 @@ impl Walk {
             format: format_of(tree),
             stack: vec![Frame::new(directory, 2)],
             path: b"./".to_vec(),
-            first_names: SortedMap::new(),
+            first_names: BTreeMap::new(),
             root_is_due: true,
             opaque_is_due: false,
         }
@@ -228,7 +228,7 @@ pub(super) fn marker(tree: &Tree, name: Vec<u8>, format: Format) -> Piece {
         mtime: Time::at(tree.whiteout_time()),
         size: 0,
         device: (0, 0),
-        xattrs: &SortedMap::new(),
+        xattrs: &BTreeMap::new(),
     };
     let mut blocks = Vec::with_capacity(512);
     encode(&header, format, &mut blocks);

@@ -8,6 +8,7 @@
 //! `x` an empty file with the xattr `overlay.whiteout`. Opaque marks: `.wh..wh..opq`, and the xattr
 //! `overlay.opaque` = `y` (Documentation/filesystems/overlayfs.rst). The xattrs of overlayfs are never carried.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -23,7 +24,6 @@ use super::root::{DiskFile, Root};
 use super::xattr;
 use crate::content::Content;
 use crate::layer::OPAQUE_NAME;
-use crate::sorted::SortedMap;
 use crate::text::escape;
 use crate::tree::{
     Device, Directory, EditError, Metadata, Name, NameError, Node, Time, Tree, TreePath, WHITEOUT_PREFIX,
@@ -151,7 +151,7 @@ pub fn read_dir(root: &Path, options: &DiskOptions) -> Result<DiskTree, DiskErro
         options,
         label: root.to_string_lossy().into_owned(),
         tree: Tree::new(Metadata::default(), 0),
-        first_names: SortedMap::new(),
+        first_names: BTreeMap::new(),
         notes: Vec::new(),
         pending: vec![TreePath::ROOT],
     };
@@ -164,7 +164,7 @@ struct Reader<'a> {
     label: String,
     tree: Tree,
     /// Where inodes with more than one name were first seen, by device and number.
-    first_names: SortedMap<(u64, u64), TreePath>,
+    first_names: BTreeMap<(u64, u64), TreePath>,
     notes: Vec<Note>,
     /// Directories that are in the tree, but not what is in them; paths on disk.
     pending: Vec<TreePath>,

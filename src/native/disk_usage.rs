@@ -1,12 +1,12 @@
 //! How much a directory takes on its disk, as continuity counts it (fs/du_unix.go): the blocks of every inode once.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, statat};
 
-use crate::sorted::SortedSet;
 use crate::store::Usage;
 
 /// The unit of `st_blocks`, whatever the file system's own is (stat(3type)).
@@ -17,7 +17,7 @@ pub(super) fn of_tree(path: &Path) -> io::Result<Usage> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = openat(CWD, path, flags, Mode::empty())?;
     let mut usage = Usage::default();
-    let mut seen = SortedSet::new();
+    let mut seen = BTreeSet::new();
     let mut add = |stat: &rustix::fs::Stat| {
         if seen.insert((stat.st_dev, stat.st_ino)) {
             usage.inodes += 1;

@@ -3,6 +3,7 @@
 //! is touched.
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,7 +23,6 @@ use super::signal::Held;
 use super::xattr;
 use crate::content::Content;
 use crate::layer::dialect::{Attributes, Errno, FileSystem, GoError, Kind, Sort, Why};
-use crate::sorted::{SortedMap, SortedSet};
 use crate::tree::Time;
 
 /// The longest path, its terminating zero included.
@@ -49,11 +49,11 @@ pub struct Powers {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// How often each owner, user and group, was replaced by those that are mapped.
-    pub owners: SortedMap<(u32, u32), u64>,
+    pub owners: BTreeMap<(u32, u32), u64>,
     /// The paths of devices that are missing.
-    pub devices: SortedSet<Vec<u8>>,
+    pub devices: BTreeSet<Vec<u8>>,
     /// How often each xattr was dropped.
-    pub xattrs: SortedMap<Vec<u8>, u64>,
+    pub xattrs: BTreeMap<Vec<u8>, u64>,
 }
 
 /// The directory of a layer.

@@ -4,6 +4,7 @@
 //! made; and by a command that runs in a mount of its own. The last two hold the lock `PLACE/KIND/users` together;
 //! who prunes holds it alone.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,6 @@ use rustix::io::{Errno, FdFlags};
 
 use super::mountinfo;
 use super::place::{Place, PlaceError, at, empty_directory, lock_file, remove_directory, retry};
-use crate::sorted::SortedSet;
 
 /// The right to use layers, which nobody removes as long as the value lives.
 pub struct Users(File);
@@ -103,8 +103,8 @@ pub fn kinds(base: &Path) -> Result<Vec<String>, PlaceError> {
 
 /// The names of the layers that something is mounted with, in any process's mounts. The error is where something
 /// is mounted that does not say.
-fn needed(layers: &Path) -> Result<SortedSet<OsString>, PathBuf> {
-    let mut needed = SortedSet::new();
+fn needed(layers: &Path) -> Result<BTreeSet<OsString>, PathBuf> {
+    let mut needed = BTreeSet::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         // Of other users' processes a user learns nothing; nor do they mount this user's layers.
         let Ok(lines) = mountinfo::read_of(&process.path().join("mountinfo")) else {

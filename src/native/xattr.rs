@@ -1,17 +1,16 @@
 //! Extended attributes of files on disk, of all namespaces, as `--xattrs --xattrs-include='*'` takes them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::fs::{fgetxattr, flistxattr, lgetxattr, llistxattr};
 use rustix::io::Errno;
 
-use crate::sorted::SortedMap;
-
 /// The most bytes that the kernel keeps in a list of names or in a value (XATTR_LIST_MAX, XATTR_SIZE_MAX).
 const LIMIT: usize = 65_536;
 
-pub(super) type Map = SortedMap<Vec<u8>, Vec<u8>>;
+pub(super) type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The prefixes under which overlayfs keeps its own marks: as root, and in a user namespace.
 pub(super) const OVERLAY: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];

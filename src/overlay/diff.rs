@@ -7,10 +7,11 @@
 //! entry, though nothing of it changed, since unpacking into it touches its time. And of a file with several names
 //! either none or all of those that it ends up with are in the layer, since no layer can link to one below it.
 
+use std::collections::{BTreeMap, BTreeSet, btree_set};
+
 use super::merge::changes_between;
 use super::{Change, Spot, Stack};
 use crate::layer::is_linkable;
-use crate::sorted::{IntoMembers, SortedMap, SortedSet};
 use crate::tree::{Directory, Ino, Inode, Kind, Name, Node, Tree, TreePath};
 
 /// Where something of a view is from: the position of the layer, and the inode's number in it.
@@ -51,7 +52,7 @@ pub struct Differences<'s, 'a> {
 struct Frame {
     path_length: usize,
     spots: [Option<Spot>; 2],
-    names: IntoMembers<Name>,
+    names: btree_set::IntoIter<Name>,
 }
 
 impl<'a> Stack<'a> {
@@ -107,14 +108,14 @@ impl<'a> Stack<'a> {
 /// Which files of the second view have other names than in the first.
 #[derive(Default)]
 struct Links {
-    relinked: SortedSet<Place>,
+    relinked: BTreeSet<Place>,
     /// What was compared of files with several names, so that their contents are read once.
-    compared: SortedMap<[Place; 2], Vec<Change>>,
+    compared: BTreeMap<[Place; 2], Vec<Change>>,
 }
 
 /// The paths of each file that shows more than once.
-fn groups(view: &Stack) -> SortedMap<Place, Vec<Vec<u8>>> {
-    let mut groups: SortedMap<Place, Vec<Vec<u8>>> = SortedMap::new();
+fn groups(view: &Stack) -> BTreeMap<Place, Vec<Vec<u8>>> {
+    let mut groups: BTreeMap<Place, Vec<Vec<u8>>> = BTreeMap::new();
     if !view.trees().iter().any(|tree| tree.has_links()) {
         return groups;
     }
@@ -139,13 +140,13 @@ impl Differences<'_, '_> {
     fn find_links(&mut self) {
         let [before, after] = self.views;
         for (new, paths) in groups(after) {
-            let olds: SortedSet<_> = paths.iter().map(|path| before.visible(path)).collect();
+            let olds: BTreeSet<_> = paths.iter().map(|path| before.visible(path)).collect();
             if olds.len() > 1 {
                 self.links.relinked.insert(new);
             }
         }
         for (old, paths) in groups(before) {
-            let mut heirs: SortedMap<Place, usize> = SortedMap::new();
+            let mut heirs: BTreeMap<Place, usize> = BTreeMap::new();
             for new in paths.iter().filter_map(|path| after.visible(path)) {
                 let can_be_linked = matches!(after.inode(new).node, Node::File(_) | Node::Symlink(_));
                 if can_be_linked && !self.links.relinked.contains(&new) {
@@ -254,13 +255,13 @@ impl Differences<'_, '_> {
     }
 
     fn enter(&mut self, spots: [Spot; 2], places: [Option<Place>; 2]) {
-        let mut names = SortedSet::new();
+        let mut names = BTreeSet::new();
         let [before, after] = spots;
         let mut directory = |spot: Spot, side: usize| {
             let place = places[side]?;
             let view = self.views[side];
             view.inode(place).node.as_directory()?;
-            names.extend(view.names(&spot));
+            names.append(&mut view.names(&spot));
             Some(spot)
         };
         let spots = [directory(before, 0), directory(after, 1)];
@@ -315,7 +316,7 @@ pub struct DiffLayer<'s, 'a> {
     /// The directories down to the last difference's: their names, their numbers in the layer, and their spots.
     chain: Vec<(Name, Ino, Spot)>,
     root: Spot,
-    linked: SortedMap<Place, Ino>,
+    linked: BTreeMap<Place, Ino>,
 }
 
 impl<'s, 'a> DiffLayer<'s, 'a> {
@@ -330,7 +331,7 @@ impl<'s, 'a> DiffLayer<'s, 'a> {
             tree,
             chain: Vec::new(),
             root,
-            linked: SortedMap::new(),
+            linked: BTreeMap::new(),
         }
     }
 

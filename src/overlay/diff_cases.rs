@@ -2,11 +2,11 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Content, Device, Directory, Metadata, Node, Random, Seen, SortedMap, Stack, Time, Tree, TreePath, escape,
-    short,
+    Content, Device, Directory, Metadata, Node, Random, Seen, Stack, Time, Tree, TreePath, escape, short,
 };
 
 const NAMES: [&str; 5] = ["a", "b", "b.c", "d", "z\u{e9}"];
@@ -115,9 +115,9 @@ fn change(random: &mut Random, tree: &mut Tree) {
 
 /// What a view shows, path by path; the root is `.`. Of devices and fifos it does not say which are one: a tar cannot
 /// either. In a `copy` by containerd's native snapshotter directories have other times, and no links to symlinks.
-pub fn describe(view: &Stack, copy: bool) -> SortedMap<String, String> {
-    let mut firsts = SortedMap::new();
-    let mut lines = SortedMap::new();
+pub fn describe(view: &Stack, copy: bool) -> BTreeMap<String, String> {
+    let mut firsts = BTreeMap::new();
+    let mut lines = BTreeMap::new();
     for (path, spot) in view.listing(&TreePath::ROOT, true) {
         let path = match path.strip_prefix(b"/") {
             Some(path) => escape(path),

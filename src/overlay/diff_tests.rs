@@ -6,7 +6,6 @@ use crate::layer::dialect::cases::{Seen, describe as described, short};
 use crate::layer::dialect::{Dialect, apply};
 use crate::layer::{Walk, write_tar};
 use crate::random::Random;
-use crate::sorted::SortedMap;
 use crate::text::escape;
 use crate::tree::{Device, Directory, Ino, Metadata, Name, Node, Time, Tree, TreePath};
 
@@ -256,7 +255,7 @@ fn steps_of_a_container_compare() {
 
 /// A layer in lines: directories with a slash, whiteouts with a minus, further names of a file with the first.
 fn lines(tree: &Tree) -> String {
-    let mut firsts = SortedMap::new();
+    let mut firsts = std::collections::BTreeMap::new();
     let mut lines = Vec::new();
     for (path, spot) in Stack::new(vec![tree]).listing(&TreePath::ROOT, false).skip(1) {
         let path = escape(&path);

@@ -1,7 +1,8 @@
 //! A stack path by path: each directory before what is in it, names in the order of their bytes.
 
+use std::collections::btree_set;
+
 use super::{Spot, Stack};
-use crate::sorted::IntoMembers;
 use crate::tree::{Name, TreePath};
 
 /// The paths at and under a path of a stack. What is kept meanwhile grows with the depth and not with the number
@@ -12,7 +13,7 @@ pub struct Listing<'s, 'a> {
     first: Option<Spot>,
     path: Vec<u8>,
     /// Directories that are being listed: how long their path is, their spot, and their names that are left.
-    open: Vec<(usize, Spot, IntoMembers<Name>)>,
+    open: Vec<(usize, Spot, btree_set::IntoIter<Name>)>,
 }
 
 impl<'a> Stack<'a> {

@@ -5,8 +5,9 @@
 //! directory merges and the upper one's attributes count, anything else on anything replaces it. Lookups go
 //! on where a kernel's would stop, so that what is hidden is known, and by what.
 
+use std::collections::BTreeSet;
+
 use crate::content::{Content, ContentError, window};
-use crate::sorted::SortedSet;
 use crate::tree::{Directory, Ino, Inode, Name, Node, Tree, TreePath};
 
 /// The trees of a stack, bottom first.
@@ -137,8 +138,8 @@ impl<'a> Stack<'a> {
     }
 
     /// All names that any layer has in the directory at `spot`, whited out ones too, in order.
-    pub fn names(&self, spot: &Spot) -> SortedSet<Name> {
-        let mut names = SortedSet::new();
+    pub fn names(&self, spot: &Spot) -> BTreeSet<Name> {
+        let mut names = BTreeSet::new();
         for position in 0..self.trees.len() {
             if let Some(directory) = self.directory(spot, position) {
                 names.extend(directory.entries().keys().cloned());

@@ -1,23 +1,24 @@
 //! The judge of the merged view: layers applied one after the other to a plain map, as image-spec's layer.md
 //! ("Applying Changesets") says it, path by path.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Spot, Stack};
 use crate::random::Random;
-use crate::sorted::{SortedMap, SortedSet};
 use crate::tree::{Directory, Ino, Metadata, Node, Tree, TreePath};
 
 /// What one layer has, path by path, without its root.
 #[derive(Default)]
 pub struct Listing<T> {
     /// Whether it is a directory, and what stands for it.
-    pub entries: SortedMap<TreePath, (bool, T)>,
-    pub whiteouts: SortedSet<TreePath>,
-    pub opaque: SortedSet<TreePath>,
+    pub entries: BTreeMap<TreePath, (bool, T)>,
+    pub whiteouts: BTreeSet<TreePath>,
+    pub opaque: BTreeSet<TreePath>,
 }
 
 /// What shows, and whether that is a directory.
-pub fn flatten<T: Clone>(layers: &[Listing<T>]) -> SortedMap<TreePath, (bool, T)> {
-    let mut shown: SortedMap<TreePath, (bool, T)> = SortedMap::new();
+pub fn flatten<T: Clone>(layers: &[Listing<T>]) -> BTreeMap<TreePath, (bool, T)> {
+    let mut shown: BTreeMap<TreePath, (bool, T)> = BTreeMap::new();
     for layer in layers {
         for path in &layer.whiteouts {
             shown.retain(|shown, _| !shown.starts_with(path));
@@ -37,9 +38,9 @@ pub fn flatten<T: Clone>(layers: &[Listing<T>]) -> SortedMap<TreePath, (bool, T)
 
 fn listing(tree: &Tree, position: usize) -> Listing<(usize, Ino)> {
     let mut listing = Listing {
-        entries: SortedMap::new(),
-        whiteouts: SortedSet::new(),
-        opaque: SortedSet::new(),
+        entries: BTreeMap::new(),
+        whiteouts: BTreeSet::new(),
+        opaque: BTreeSet::new(),
     };
     let mut pending = vec![(TreePath::ROOT, Ino::ROOT)];
     while let Some((path, ino)) = pending.pop() {
@@ -63,8 +64,8 @@ fn listing(tree: &Tree, position: usize) -> Listing<(usize, Ino)> {
 }
 
 /// What the stack shows, by walking it.
-fn walked(stack: &Stack) -> SortedMap<TreePath, (bool, (usize, Ino))> {
-    let mut shown = SortedMap::new();
+fn walked(stack: &Stack) -> BTreeMap<TreePath, (bool, (usize, Ino))> {
+    let mut shown = BTreeMap::new();
     let mut pending: Vec<(TreePath, Spot)> = vec![(TreePath::ROOT, stack.root())];
     while let Some((path, spot)) = pending.pop() {
         for name in stack.names(&spot) {

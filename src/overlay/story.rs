@@ -1,8 +1,9 @@
 //! The story of a path: what each layer did to it, from the bottom up, and how what is gone went away.
 
+use std::collections::BTreeSet;
+
 use super::merge::changes_between;
 use super::{Change, SpotEntry, Stack};
-use crate::sorted::SortedSet;
 use crate::tree::{Directory, Ino, Node, Tree, TreePath};
 
 /// What one layer did to a path.
@@ -150,7 +151,7 @@ impl<'a> Stack<'a> {
 /// Bytes and number of the files that an inode is or has in it; each once, however many names it has.
 pub fn weigh(tree: &Tree, ino: Ino) -> (u64, u64) {
     let (mut bytes, mut files) = (0, 0);
-    let mut seen = SortedSet::new();
+    let mut seen = BTreeSet::new();
     let mut pending = vec![ino];
     while let Some(ino) = pending.pop() {
         let inode = tree.inode(ino);

@@ -1,8 +1,9 @@
 //! An image's configuration (image-spec, config.md) as far as a runtime asks for it.
 
+use std::collections::BTreeMap;
+
 use super::RuntimeError;
 use crate::image::json::{Document, Kind, Node, ReadError};
-use crate::sorted::SortedMap;
 
 /// What an image says of the containers that are made of it. What is empty was not said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct ImageConfig {
     /// The keys.
     pub volumes: Vec<String>,
     pub working_dir: String,
-    pub labels: SortedMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     pub stop_signal: String,
 }
 
@@ -104,9 +105,9 @@ fn keys(node: Option<Node<'_>>) -> Result<Vec<String>, ReadError> {
     Ok(keys)
 }
 
-fn labels(node: Option<Node<'_>>) -> Result<SortedMap<String, String>, ReadError> {
+fn labels(node: Option<Node<'_>>) -> Result<BTreeMap<String, String>, ReadError> {
     let Some(map) = node else {
-        return Ok(SortedMap::new());
+        return Ok(BTreeMap::new());
     };
     object(map)?;
     let label = |member: Node<'_>| Ok((member.key().unwrap_or_default().into_owned(), text(Some(member))?));

@@ -1,6 +1,8 @@
 //! From an image's configuration to the runtime's (image-spec, conversion.md), with containerd's defaults for all
 //! that it leaves open (oci/spec.go, oci/mounts.go, `ctr run`).
 
+use std::collections::BTreeMap;
+
 use super::RuntimeError;
 use super::config::ImageConfig;
 use super::spec::{
@@ -9,7 +11,6 @@ use super::spec::{
 };
 use super::user::user;
 use crate::image::root::{Root as View, resolve};
-use crate::sorted::SortedMap;
 
 /// By whose rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +125,7 @@ pub fn convert(config: &ImageConfig, request: &Request, view: &dyn View) -> Resu
         mounts: mounts(config, request, view)?,
         annotations: match request.manner {
             Manner::Specification => annotations(config),
-            Manner::Containerd => SortedMap::new(),
+            Manner::Containerd => BTreeMap::new(),
         },
         linux: linux(request),
     })
@@ -363,7 +364,7 @@ pub fn unsafe_labels(config: &ImageConfig) -> impl Iterator<Item = &str> {
 }
 
 /// conversion.md, Annotations: labels take precedence over everything else.
-fn annotations(config: &ImageConfig) -> SortedMap<String, String> {
+fn annotations(config: &ImageConfig) -> BTreeMap<String, String> {
     let implicit = [
         ("os", &config.os),
         ("architecture", &config.architecture),
@@ -377,7 +378,7 @@ fn annotations(config: &ImageConfig) -> SortedMap<String, String> {
     ];
     let said = implicit.into_iter().filter(|(_, value)| !value.is_empty());
     let said = said.map(|(name, value)| (format!("org.opencontainers.image.{name}"), value.clone()));
-    let mut annotations: SortedMap<String, String> = said.chain(config.labels.clone()).collect();
+    let mut annotations: BTreeMap<String, String> = said.chain(config.labels.clone()).collect();
     for label in unsafe_labels(config) {
         annotations.remove(label);
     }

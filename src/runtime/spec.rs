@@ -1,9 +1,9 @@
 //! The runtime's configuration, `config.json` (runtime-spec 1.0.2): what of it containers here have, in the order in
 //! which Go writes it.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
 
-use crate::sorted::SortedMap;
+use serde::Serialize;
 
 /// `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,8 +18,8 @@ pub struct Spec {
     /// What is mounted, in this order.
     pub mounts: Vec<Mount>,
     /// Free metadata.
-    #[serde(skip_serializing_if = "SortedMap::is_empty")]
-    pub annotations: SortedMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// What only Linux has.
     pub linux: Linux,
 }

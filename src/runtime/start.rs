@@ -1,5 +1,7 @@
 //! How the list of steps is made: what runc 1.1.5 does with a configuration, in its order.
 
+use std::collections::BTreeSet;
+
 use super::RuntimeError;
 use super::mount_point::{MountPoint, shown_flags, super_options};
 use super::spec::{Mount, Spec};
@@ -7,7 +9,6 @@ use super::step::{Machine, SeenRoot, Step, StepRule};
 use super::system_call::{SystemCall, flags_of};
 use crate::image::root::{Root, RootKind};
 use crate::overlay::mount::Call;
-use crate::sorted::SortedSet;
 use crate::text::escape;
 
 /// The steps from `runc run` to the end of the container. `view` is the root file system as it is before, `root` how
@@ -25,7 +26,7 @@ pub fn steps(
         root: SeenRoot::Host,
         namespaces: Vec::new(),
         mounted: Vec::new(),
-        made: SortedSet::new(),
+        made: BTreeSet::new(),
         dev: "/dev".to_owned(),
     };
     start.namespaces(spec);
@@ -53,7 +54,7 @@ struct Start<'a> {
     namespaces: Vec<&'static str>,
     mounted: Vec<MountPoint>,
     /// Directories that were made, in the root file system or in what is mounted there.
-    made: SortedSet<Vec<u8>>,
+    made: BTreeSet<Vec<u8>>,
     /// Where `/dev` is, without links.
     dev: String,
 }

@@ -1,13 +1,14 @@
 //! Conversions, and what is refused; what real runtimes make of them is in `tests/bundle.rs`.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::content::Content;
 use crate::image::json::Document;
 use crate::image::root::{Root as View, RootEntry, RootKind};
-use crate::sorted::SortedMap;
 
 /// Files, links (`->TARGET`) and directories (``) by path.
-struct Files(SortedMap<&'static [u8], &'static str>);
+struct Files(BTreeMap<&'static [u8], &'static str>);
 
 impl View for Files {
     fn lookup(&self, path: &[u8]) -> Option<RootEntry> {

@@ -1,11 +1,12 @@
 //! cp, and the copying that mv does where the kernel does not move.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::job::{Job, Visit, Walk, base_name, join, q, trim_slashes};
 use super::option::{Args, Command, Opt, Run, flag, missing, valued};
 use super::quote;
 use super::rename::{NOREPLACE, rename};
 use crate::overlay::mount::{Call, Errno, FileType, Io, NodeType, OpenFlags, Reply, SetTime, SetXattr, Stat};
-use crate::sorted::{SortedMap, SortedSet};
 
 pub(super) const CP: Command = Command {
     name: "cp",
@@ -127,9 +128,9 @@ fn cp(job: &mut Job<'_>, args: Args) -> u8 {
         is_verbose: args.has('v'),
         is_move: false,
         renames_children: false,
-        copied: SortedMap::new(),
-        made: SortedSet::new(),
-        made_directories: SortedSet::new(),
+        copied: BTreeMap::new(),
+        made: BTreeSet::new(),
+        made_directories: BTreeSet::new(),
     };
     let mut status = 0;
     for source in &operands {
@@ -156,11 +157,11 @@ pub(super) struct Copier {
     /// looked that the kernel does not move.
     pub renames_children: bool,
     /// Where files of more than one name went.
-    pub copied: SortedMap<u64, Vec<u8>>,
+    pub copied: BTreeMap<u64, Vec<u8>>,
     /// What operands became: a second of the same name is not to replace the first.
-    pub made: SortedSet<Vec<u8>>,
+    pub made: BTreeSet<Vec<u8>>,
     /// Directories that are copies, so that a copy inside of what is copied is not copied itself.
-    pub made_directories: SortedSet<u64>,
+    pub made_directories: BTreeSet<u64>,
 }
 
 impl Copier {

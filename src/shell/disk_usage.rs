@@ -1,11 +1,12 @@
 //! du.
 
+use std::collections::BTreeSet;
+
 use super::job::{Job, Visit, Walk, q};
 use super::list::{human, taken};
 use super::option::{Args, Command, Run, flag, valued};
 use super::quote;
 use crate::overlay::mount::{FileType, Stat};
-use crate::sorted::SortedSet;
 
 pub(super) const DU: Command = Command {
     name: "du",
@@ -28,7 +29,7 @@ struct Usage<'a> {
     args: &'a Args,
     max_depth: usize,
     /// Files of more than one name that were counted.
-    seen: SortedSet<u64>,
+    seen: BTreeSet<u64>,
     /// What was counted in the directories that are open, from the top down.
     sums: Vec<u64>,
 }
@@ -52,7 +53,7 @@ fn du(job: &mut Job<'_>, args: Args) -> u8 {
     let mut usage = Usage {
         args: &args,
         max_depth,
-        seen: SortedSet::new(),
+        seen: BTreeSet::new(),
         sums: vec![0],
     };
     let default = [b".".to_vec()];

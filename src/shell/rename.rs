@@ -2,12 +2,13 @@
 //! and a removal (copy.c, `copy_internal` with `move_mode`). When the first rename was tried before anything was
 //! looked at (two operands), what is in the directory is copied; else each thing in it is renamed if it can be.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::copy::{Copier, TARGET_OPTIONS, Target, target};
 use super::job::{Job, q};
 use super::option::{Args, Command, Run, flag, valued};
 use super::remove::remove_all;
 use crate::overlay::mount::{Call, Errno, FileType};
-use crate::sorted::{SortedMap, SortedSet};
 
 pub(super) const MV: Command = Command {
     name: "mv",
@@ -50,9 +51,9 @@ fn mv(job: &mut Job<'_>, args: Args) -> u8 {
             is_verbose: args.has('v'),
             is_move: true,
             renames_children: false,
-            copied: SortedMap::new(),
-            made: SortedSet::new(),
-            made_directories: SortedSet::new(),
+            copied: BTreeMap::new(),
+            made: BTreeSet::new(),
+            made_directories: BTreeSet::new(),
         },
         never_replaces: args.last_of("fn") == Some('n'),
         is_verbose: args.has('v'),

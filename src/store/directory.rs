@@ -2,6 +2,7 @@
 //! to them, for a caller who is root.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -11,7 +12,6 @@ use crate::content::Content;
 use crate::layer::dialect::xattr;
 use crate::layer::dialect::{self, Errno, FileSystem, Kind, Sort, Why};
 use crate::overlay::mount::{Attributes, Data, FileName, Upper, UpperKind};
-use crate::sorted::SortedSet;
 use crate::tree::{Device, Directory, Ino, Metadata, NAME_MAX, Name, Node, Time, Tree, Xattrs};
 
 /// PATH_MAX, the terminating zero included, and how many symbolic links the kernel follows in one path.
@@ -313,7 +313,7 @@ fn names_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub(super) fn usage(upper: &Upper) -> Usage {
     const BLOCK: u64 = 4096;
     let mut usage = Usage::default();
-    let mut seen = SortedSet::new();
+    let mut seen = BTreeSet::new();
     let mut pending = vec![Upper::ROOT];
     while let Some(number) = pending.pop() {
         let inode = upper.inode(number);

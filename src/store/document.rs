@@ -1,10 +1,11 @@
 //! The documents of images as containerd reads them: what a manifest or an index names, for which platform.
 
+use std::collections::BTreeMap;
+
 use super::{Client, Result, StoreError};
 use crate::image::Platform;
 use crate::image::json::{Document, Node, SIZE_LIMIT};
 use crate::image::media::Media;
-use crate::sorted::SortedMap;
 
 /// What names a blob, as containerd keeps it (image-spec, descriptor.md).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,7 +19,7 @@ pub struct Descriptor {
     /// For whom it is.
     pub platform: Option<Platform>,
     /// What else is said of it.
-    pub annotations: SortedMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Descriptor {

@@ -1,6 +1,8 @@
 //! Garbage collection: what no root leads to goes (containerd, metadata/gc.go). Roots are images, containers, leases,
 //! and what is labelled `containerd.io/gc.root`; labels `containerd.io/gc.ref.…` and parents lead on.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::content::blob_path;
@@ -8,7 +10,6 @@ use super::event::{Changes, Event, Kind, Rule, Sign};
 use super::snapshot::snapshots_of;
 use super::{Client, Labels, Lease, Namespace, Result, Store};
 use crate::image::created;
-use crate::sorted::SortedMap;
 use crate::tree::Time;
 
 /// The label that makes a root.
@@ -111,7 +112,7 @@ pub struct Verdict {
 }
 
 /// What was reached, in one namespace: kinds and keys, with the way that led there.
-type Reached = SortedMap<(Resource, String), Reason>;
+type Reached = BTreeMap<(Resource, String), Reason>;
 
 struct Mark<'a> {
     here: &'a Namespace,
@@ -122,9 +123,8 @@ struct Mark<'a> {
 
 impl Mark<'_> {
     fn reach(&mut self, resource: Resource, key: &str, flat: bool, reason: Reason) {
-        let place = self.reached.entry((resource, key.to_owned()));
-        if place.is_vacant() {
-            place.or_insert(reason);
+        if let Entry::Vacant(place) = self.reached.entry((resource, key.to_owned())) {
+            place.insert(reason);
             self.pending.push((resource, key.to_owned(), flat));
         }
     }

@@ -2,10 +2,11 @@
 //! archives that can be imported, and nothing else. A [`Disk`](super::Disk) in memory is looked into, nothing is
 //! copied.
 
+use std::collections::BTreeMap;
+
 use super::{MemoryDisk, SnapshotKind, Store};
 use crate::content::Content;
 use crate::overlay::mount::{Call, Errno, FileName, FileType, Io, OpenFlags, Reply, Stat, Upper, UpperKind};
-use crate::sorted::SortedMap;
 use crate::tree::{NAME_MAX, Time};
 
 const BLOBS: &str = "/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256";
@@ -29,7 +30,7 @@ pub struct HostFiles<'a> {
     /// Where it has it.
     pub disk: &'a MemoryDisk,
     /// The archives by their names in [`HOME`].
-    pub archives: &'a SortedMap<String, Content>,
+    pub archives: &'a BTreeMap<String, Content>,
     /// The time of what has none.
     pub now: Time,
 }

@@ -1,6 +1,8 @@
 //! Importing an archive of images: its files become blobs, what it calls them becomes names (containerd, import.go and
 //! images/archive/importer.go).
 
+use std::collections::BTreeMap;
+
 use super::content::UNCOMPRESSED;
 use super::document::Budget;
 use super::{Client, Descriptor, Platforms, Result, StoreError};
@@ -12,7 +14,6 @@ use crate::image::manifest::{CONTAINERD_NAME, INDEX, REF_NAME};
 use crate::image::reference::Reference;
 use crate::layer::dialect::path::join;
 use crate::layer::dialect::{Archive, Archived};
-use crate::sorted::SortedMap;
 use crate::text::escape;
 
 /// A file of an archive.
@@ -70,9 +71,9 @@ pub struct Import {
 }
 
 /// Files by their paths, with what names them.
-type Blobs = SortedMap<Vec<u8>, Descriptor>;
+type Blobs = BTreeMap<Vec<u8>, Descriptor>;
 /// Packed blobs by the digests of what is in them.
-type Packed = SortedMap<String, Descriptor>;
+type Packed = BTreeMap<String, Descriptor>;
 
 impl Client<'_> {
     /// Imports an archive: the names that it made, each with its target, in order.
@@ -334,7 +335,7 @@ impl Client<'_> {
         if children.is_empty() {
             return Ok(());
         }
-        let mut counts: SortedMap<&str, u64> = SortedMap::new();
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         let mut labels = Vec::new();
         for child in children {
             let label = child.gc_label();

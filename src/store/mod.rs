@@ -27,9 +27,9 @@ mod table;
 mod tests;
 mod unpack;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::sorted::SortedMap;
 use crate::tree::Time;
 
 pub use container::{Container, RUNTIME, Task};
@@ -54,7 +54,7 @@ pub const SNAPSHOTTER: &str = "overlayfs";
 pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// Labels: what garbage collection and others go by.
-pub type Labels = SortedMap<String, String>;
+pub type Labels = BTreeMap<String, String>;
 
 /// A result of an operation on a store.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,5 +1,7 @@
 //! What images share: blobs by digest, snapshots by ChainID, with what that saves; and what they nearly share, and why not.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::document::Descriptor;
@@ -8,7 +10,6 @@ use super::{Client, MemoryDisk, Namespace, SnapshotKind, Store, Table};
 use crate::content::Content;
 use crate::digest::chain_id;
 use crate::overlay::mount::{Detail, Row};
-use crate::sorted::{SortedMap, SortedSet};
 use crate::tree::Time;
 
 /// The most pairs of directories that are compared, and the most bytes of files that are read for it: what is larger is
@@ -117,7 +118,7 @@ pub fn sharing(store: &Store, disk: &MemoryDisk, namespace: &str, now: Time) -> 
     let (mut store, mut disk_now) = (store.clone(), disk.clone());
     let client = Client::new(&mut store, &mut disk_now, namespace, now);
     let here = client.here();
-    let reached: Vec<(String, SortedSet<(Resource, String)>)> = here
+    let reached: Vec<(String, BTreeSet<(Resource, String)>)> = here
         .images
         .iter()
         .map(|(name, _)| (name.to_owned(), here.reached_from(name).into_iter().collect()))
@@ -126,7 +127,7 @@ pub fn sharing(store: &Store, disk: &MemoryDisk, namespace: &str, now: Time) -> 
         layers: layers(&client, &here, &reached),
         ..Sharing::default()
     };
-    let mut users: SortedMap<&(Resource, String), u64> = SortedMap::new();
+    let mut users: BTreeMap<&(Resource, String), u64> = BTreeMap::new();
     for place in reached.iter().flat_map(|(_, own)| own) {
         *users.entry(place).or_default() += 1;
     }
@@ -175,11 +176,11 @@ fn sizes(here: &Namespace, (resource, key): &(Resource, String)) -> (u64, u64) {
 fn layers(
     client: &Client<'_>,
     here: &Namespace,
-    reached: &[(String, SortedSet<(Resource, String)>)],
+    reached: &[(String, BTreeSet<(Resource, String)>)],
 ) -> Vec<LayerShare> {
     let mut found: Table<LayerShare> = Table::default();
     let targets = here.images.iter().map(|(_, image)| &image.target);
-    let targets: SortedMap<&str, &Descriptor> = targets.map(|target| (&target.digest[..], target)).collect();
+    let targets: BTreeMap<&str, &Descriptor> = targets.map(|target| (&target.digest[..], target)).collect();
     let manifests = targets.into_values().flat_map(|target| client.manifests(target));
     for manifest in manifests {
         let diff_ids = client.diff_ids(&manifest.config).unwrap_or_default();
@@ -261,7 +262,7 @@ fn differs_in(disk: &MemoryDisk, a: u64, b: u64, budget: &mut u64) -> Option<&'s
     if a.len() != b.len() {
         return None;
     }
-    let mut reasons = SortedSet::new();
+    let mut reasons = BTreeSet::new();
     for (a, b) in a.iter().zip(&b) {
         if a.path != b.path || !is_same_thing(&a.detail, &b.detail, budget) {
             return None;

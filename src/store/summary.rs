@@ -7,7 +7,7 @@ use super::document::{Descriptor, Platforms, platform_text};
 use super::{Client, Result};
 use crate::image::Platform;
 use crate::image::media::Media;
-use crate::sorted::SortedMap;
+use std::collections::BTreeMap;
 
 /// How many descriptors are remembered of documents.
 const REMEMBERED: usize = 65_536;
@@ -28,11 +28,11 @@ pub struct Summary {
 pub struct Summaries<'c, 's> {
     client: &'c Client<'s>,
     /// By digests of targets.
-    known: SortedMap<String, Vec<(Descriptor, Rc<Summary>)>>,
+    known: BTreeMap<String, Vec<(Descriptor, Rc<Summary>)>>,
     /// What documents name, by their digests and media types.
-    children: SortedMap<(String, String), Rc<[Descriptor]>>,
+    children: BTreeMap<(String, String), Rc<[Descriptor]>>,
     /// By digests of configurations.
-    platforms: SortedMap<String, Platform>,
+    platforms: BTreeMap<String, Platform>,
     remembered: usize,
 }
 
@@ -41,9 +41,9 @@ impl<'c, 's> Summaries<'c, 's> {
     pub fn new(client: &'c Client<'s>) -> Self {
         Self {
             client,
-            known: SortedMap::new(),
-            children: SortedMap::new(),
-            platforms: SortedMap::new(),
+            known: BTreeMap::new(),
+            children: BTreeMap::new(),
+            platforms: BTreeMap::new(),
             remembered: 0,
         }
     }

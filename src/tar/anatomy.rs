@@ -1,6 +1,8 @@
 //! What the blocks of a tar are, and what the fields in them say: how the page shows where each attribute of a
 //! file comes from. Reads one entry at a time, and lists no more of it than [`FIELD_LIMIT`] fields.
 
+use std::collections::BTreeMap;
+
 use super::entry::{Ending, Entry, ReadType};
 use super::error::TarError;
 use super::oddity::Oddity;
@@ -9,7 +11,6 @@ use super::read::{Entries, Place};
 use super::records::{Facts, Record, Records};
 use super::{BLOCK, field, padding, pax};
 use crate::content::{Content, ContentError};
-use crate::sorted::SortedMap;
 use crate::text::escape;
 
 /// What some blocks are.
@@ -225,7 +226,7 @@ fn data_of(tar: &Content, raw: &Raw) -> Result<Vec<u8>, TarError> {
 /// Fields that are being listed, and what decides which of them count.
 struct List<'a> {
     facts: &'a Facts<'a>,
-    xattrs: SortedMap<Vec<u8>, &'a Record>,
+    xattrs: BTreeMap<Vec<u8>, &'a Record>,
     /// Where the GNU headers of name and target begin that would count.
     long: (Option<u64>, Option<u64>),
     raw: &'a Raw,

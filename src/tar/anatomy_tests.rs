@@ -3,9 +3,9 @@
 
 use super::*;
 use crate::compress::gzip::tests::noise;
-use crate::sorted::SortedMap as Map;
 use crate::tar::read_tests::{fix_sum, global, header, put, with_records};
 use crate::tar::{EntryHeader, EntryType, Format};
+use std::collections::BTreeMap as Map;
 
 /// PAX records.
 fn records(all: &[(&str, &str)]) -> Vec<u8> {

@@ -1,8 +1,9 @@
 //! What was read: an entry, and what stands behind the last one.
 
+use std::collections::BTreeMap;
+
 use super::oddity::Oddity;
 use crate::content::Content;
-use crate::sorted::SortedMap;
 use crate::tree::Time;
 
 /// What kind of file an entry makes.
@@ -58,7 +59,7 @@ pub struct Entry {
     /// Major and minor number; 0 for what is no device.
     pub device: (u32, u32),
     /// Extended attributes.
-    pub xattrs: SortedMap<Vec<u8>, Vec<u8>>,
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// How many bytes of content it has, holes included.
     pub size: u64,
     /// How many of them lie in the tar, from `data` on.

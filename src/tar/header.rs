@@ -6,11 +6,12 @@
 //! uid, gid, size, mtime, xattrs, and a number that overflows is 0 in the header itself. Neither uses the
 //! prefix field, and both floor times.
 
+use std::collections::BTreeMap;
+
 use tar::{GnuHeader, Header, UstarHeader};
 
 use super::field::{MAX_OCTAL_12, put_number, put_octal};
 use super::{BLOCK, padding, pax};
-use crate::sorted::SortedMap;
 use crate::tree::Time;
 
 /// A way of writing entries.
@@ -82,7 +83,7 @@ pub struct EntryHeader<'a> {
     /// Major and minor number of a device; else not looked at.
     pub device: (u32, u32),
     /// Extended attributes, which only [`Format::Pax`] carries, and not on hard links.
-    pub xattrs: &'a SortedMap<Vec<u8>, Vec<u8>>,
+    pub xattrs: &'a BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// Appends all header blocks of one entry.

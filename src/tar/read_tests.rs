@@ -1,9 +1,10 @@
 //! What the reader makes of headers of every kind, and of damage.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::compress::gzip::tests::{noise, random};
 use crate::content::Content;
-use crate::sorted::SortedMap;
 use crate::tar::{EntryHeader, EntryType, Format, SparseError, encode, end_padding};
 use crate::tree::Time;
 
@@ -11,7 +12,7 @@ fn entries(bytes: &[u8]) -> Result<Vec<Entry>, TarError> {
     Entries::new(Content::inline(bytes)).collect()
 }
 
-pub(in crate::tar) fn header<'a>(name: &'a [u8], xattrs: &'a SortedMap<Vec<u8>, Vec<u8>>) -> EntryHeader<'a> {
+pub(in crate::tar) fn header<'a>(name: &'a [u8], xattrs: &'a BTreeMap<Vec<u8>, Vec<u8>>) -> EntryHeader<'a> {
     EntryHeader {
         name,
         entry_type: EntryType::Regular,
@@ -46,7 +47,7 @@ pub(in crate::tar) fn fix_sum(tar: &mut [u8], at: usize) {
 /// A tar with one `x` header of these data before an entry `a`.
 pub(in crate::tar) fn with_records(data: &[u8]) -> Vec<u8> {
     let mut tar = Vec::new();
-    let none = SortedMap::new();
+    let none = BTreeMap::new();
     put(&mut tar, &header(b"x", &none), data, Format::Gnu);
     tar[156] = b'x';
     fix_sum(&mut tar, 0);
@@ -65,11 +66,11 @@ pub(in crate::tar) fn global(data: &[u8]) -> Vec<u8> {
 
 #[test]
 fn what_is_written_is_read() {
-    let xattrs = SortedMap::from([
+    let xattrs = BTreeMap::from([
         (b"user.a=%".to_vec(), b"\n22 linkpath=/etc/evil\n".to_vec()),
         (b"user.b".to_vec(), Vec::new()),
     ]);
-    let (none, long) = (SortedMap::new(), vec![b'n'; 5000]);
+    let (none, long) = (BTreeMap::new(), vec![b'n'; 5000]);
     for format in [Format::Gnu, Format::Pax] {
         let mut tar = Vec::new();
         let device = EntryHeader {
@@ -118,14 +119,14 @@ fn headers_of_others() {
     assert_eq!(entries(&[0; 1024]).unwrap().len(), 0);
     // V7: no magic, a directory by its name.
     let mut v7 = Vec::new();
-    put(&mut v7, &header(b"d/", &SortedMap::new()), b"", Format::Gnu);
+    put(&mut v7, &header(b"d/", &BTreeMap::new()), b"", Format::Gnu);
     v7[257..265].fill(0);
     v7[156] = 0;
     fix_sum(&mut v7, 0);
     assert_eq!(entries(&v7).unwrap()[0].entry_type, ReadType::Directory);
     // ustar's prefix; GNU's header has other things there.
     let mut ustar = Vec::new();
-    put(&mut ustar, &header(b"base", &SortedMap::new()), b"", Format::Pax);
+    put(&mut ustar, &header(b"base", &BTreeMap::new()), b"", Format::Pax);
     ustar[345..348].copy_from_slice(b"dir");
     fix_sum(&mut ustar, 0);
     assert_eq!(entries(&ustar).unwrap()[0].name, b"dir/base");
@@ -136,7 +137,7 @@ fn headers_of_others() {
     let mut signed = Vec::new();
     put(
         &mut signed,
-        &header(b"\xff\xff", &SortedMap::new()),
+        &header(b"\xff\xff", &BTreeMap::new()),
         b"",
         Format::Gnu,
     );
@@ -145,11 +146,11 @@ fn headers_of_others() {
     assert_eq!(entries(&signed).unwrap()[0].name, b"\xff\xff");
     // What has no content has none, whatever its size says.
     let mut sized = Vec::new();
-    put(&mut sized, &header(b"l", &SortedMap::new()), b"", Format::Gnu);
+    put(&mut sized, &header(b"l", &BTreeMap::new()), b"", Format::Gnu);
     sized[156] = b'2';
     sized[124..135].copy_from_slice(b"00000001000");
     fix_sum(&mut sized, 0);
-    put(&mut sized, &header(b"next", &SortedMap::new()), b"", Format::Gnu);
+    put(&mut sized, &header(b"next", &BTreeMap::new()), b"", Format::Gnu);
     assert_eq!(entries(&sized).unwrap()[1].name, b"next");
 }
 
@@ -261,7 +262,7 @@ fn errors_say_what_and_where() {
 fn damage_is_no_panic() {
     let mut good = with_records(b"13 uid=70000\n14 mtime=-5.5\n25 SCHILY.xattr.user.q=4\n");
     good.extend(with_records(b"9 path=b\n"));
-    let none = SortedMap::new();
+    let none = BTreeMap::new();
     put(
         &mut good,
         &header(&[b'l'; 300], &none),

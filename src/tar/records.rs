@@ -1,18 +1,19 @@
 //! What the PAX records before an entry say of it: by keyword, own over global, and what in them is odd.
 
+use std::collections::BTreeMap;
+
 use super::error::TarError;
 use super::oddity::Oddity;
 use super::pax;
 use super::raw::{until_nul, wrap_id};
 use super::sparse::SparseError;
-use crate::sorted::SortedMap;
 use crate::text::escape;
 use crate::tree::Time;
 
 /// The records of one header, or of several: of each keyword the last.
 #[derive(Clone, Default)]
 pub(super) struct Records {
-    by_keyword: SortedMap<Vec<u8>, Record>,
+    by_keyword: BTreeMap<Vec<u8>, Record>,
     /// The records of sparse format 0.0, which stand many times: offset, length, offset, length, …
     pub(super) pieces: Vec<u64>,
     /// How many bytes all keywords and values have.
@@ -230,13 +231,13 @@ impl Facts<'_> {
     }
 
     /// The records of xattrs, by their names. Unlike others, they count without a value too.
-    pub(super) fn xattr_records(&self) -> SortedMap<Vec<u8>, &Record> {
+    pub(super) fn xattr_records(&self) -> BTreeMap<Vec<u8>, &Record> {
         let all = self.globals.by_keyword.iter().chain(&self.own.by_keyword);
         all.filter_map(|(keyword, record)| Some((pax::xattr_name(keyword)?, record)))
             .collect()
     }
 
-    pub(super) fn xattrs(&self) -> SortedMap<Vec<u8>, Vec<u8>> {
+    pub(super) fn xattrs(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let records = self.xattr_records().into_iter();
         records
             .map(|(name, record)| (name, record.value.clone()))

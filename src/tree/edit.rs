@@ -1,11 +1,11 @@
 //! The edits that a tree takes. Each checks everything first and then cannot fail, so a tree is never left
 //! half changed. Directories keep their mtime when their entries change: a layer is edited, not lived in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Directory, Ino, Inode, Metadata, Name, NameError, Node, Time, Tree, TreePath};
 use crate::content::Content;
-use crate::sorted::SortedMap;
 
 /// Why an edit cannot be done. Paths are escaped texts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -292,7 +292,7 @@ impl Tree {
             return Err(EditError::Root);
         }
         let (parent, name) = self.free_place(to)?;
-        let mut copies: SortedMap<Ino, Ino> = SortedMap::new();
+        let mut copies: BTreeMap<Ino, Ino> = BTreeMap::new();
         let mut pending = vec![(parent, name, origin)];
         while let Some((parent, name, origin)) = pending.pop() {
             if let Some(&copy) = copies.get(&origin) {
@@ -391,7 +391,7 @@ mod tests {
     /// Counts by walking, to compare with those that edits kept.
     fn counted(tree: &Tree) -> Counts {
         let mut counts = Counts::default();
-        let mut seen = crate::sorted::SortedSet::new();
+        let mut seen = std::collections::BTreeSet::new();
         let mut pending = vec![Ino::ROOT];
         while let Some(ino) = pending.pop() {
             let inode = tree.inode(ino);

@@ -1,12 +1,12 @@
 //! What a tree is made of: inodes with their attributes, and directories that give them names.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
 use super::{Name, Time};
 use crate::content::Content;
-use crate::sorted::SortedMap;
 
 /// The number of an inode, alone in its tree and never used again in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +28,7 @@ impl Ino {
 }
 
 /// Extended attributes: names to values, both bytes, in the order of the names.
-pub type Xattrs = Arc<SortedMap<Vec<u8>, Vec<u8>>>;
+pub type Xattrs = Arc<BTreeMap<Vec<u8>, Vec<u8>>>;
 
 /// The attributes that every inode has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

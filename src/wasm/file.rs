@@ -2,16 +2,16 @@
 //! in a table of this thread, and a source holds a number.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::FileReaderSync;
 
 use crate::content::{ContentError, Source};
-use crate::sorted::SortedMap;
 use crate::windows::Windows;
 
 thread_local! {
-    static FILES: RefCell<SortedMap<u64, web_sys::File>> = const { RefCell::new(SortedMap::new()) };
+    static FILES: RefCell<BTreeMap<u64, web_sys::File>> = const { RefCell::new(BTreeMap::new()) };
     /// Numbers are used once: what is cached under one must never be another file's.
     static NEXT: Cell<u64> = const { Cell::new(1) };
     static WINDOWS: RefCell<Windows> = const { RefCell::new(Windows::new()) };

@@ -1,5 +1,6 @@
 //! What each action does to a state. Works on a clone that is dropped when anything fails.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::LEAN;
@@ -8,7 +9,6 @@ use crate::image::catalog::Catalog;
 use crate::image::{Reference, Settings};
 use crate::layer::{Compression, Layer, Origin};
 use crate::overlay::Stack;
-use crate::sorted::SortedMap;
 use crate::text::{escape, unescape};
 use crate::tree::{Device, Directory, Ino, Metadata, Name, Node, Time, Tree, TreePath};
 
@@ -38,7 +38,7 @@ pub(super) trait Contents {
     /// An image as an archive to be imported.
     fn importable(&self, image: &ImageState) -> Result<Importable>;
     /// The archives of the session by their names.
-    fn at_hand(&self) -> SortedMap<String, AtHand>;
+    fn at_hand(&self) -> BTreeMap<String, AtHand>;
     /// Where layers are unpacked to.
     fn scratches(&self) -> Arc<dyn ScratchSpace>;
 }

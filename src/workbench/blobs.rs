@@ -3,11 +3,10 @@
 //! Applying an operation only marks what became stale; [`Blobs::step`] does the work in small steps. A layer
 //! that returns to a value it had before, by undo for instance, is known again at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::layer::{Blob, BlobJob, Compression, Layer, LayerError, Progress, SegmentCache};
-use crate::sorted::SortedMap;
 
 use super::operation::LayerId;
 use super::state::{LayerState, State};
@@ -45,7 +44,7 @@ struct Work {
 #[derive(Default)]
 pub struct Blobs {
     cache: SegmentCache,
-    works: SortedMap<LayerId, Work>,
+    works: BTreeMap<LayerId, Work>,
     remembered: VecDeque<(Layer, Compression, Arc<Blob>)>,
 }
 

@@ -1,6 +1,8 @@
 //! The check of an image: what is wrong with its documents, with its layers, and with the two together. A job that
 //! goes on whenever it is asked for.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::check::{Checking, Finding, Fix, LayerInput, Packed, Report, StackCheck};
@@ -8,7 +10,6 @@ use crate::compress::inflate::Packing;
 use crate::image::catalog::verify::{self, LayerFacts};
 use crate::image::catalog::{NodeId, Problem};
 use crate::layer::{Compression, Layer, ReadError};
-use crate::sorted::SortedMap;
 use crate::text::escape;
 
 use super::Workbench;
@@ -29,7 +30,7 @@ const BUDGET: u64 = 10_000;
 pub struct CheckView {
     pub progress: Option<CheckProgress>,
     pub findings: Vec<CheckFinding>,
-    pub more: SortedMap<&'static str, u64>,
+    pub more: BTreeMap<&'static str, u64>,
 }
 
 /// How far a check is.

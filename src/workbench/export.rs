@@ -1,12 +1,12 @@
 //! What can be taken out of a session: archives, tars and files, as parts that need not be in memory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::image::archive::{self, Part, archive_plan};
 use crate::image::catalog::rebuild::Body;
 use crate::image::manifest::blob_path;
 use crate::layer::{Bytes, Chunks, Walk};
-use crate::sorted::SortedSet;
 use crate::tar::{end_padding, padding};
 use crate::tree::{Ino, Node, Tree, TreePath};
 
@@ -216,7 +216,7 @@ impl Workbench {
             (blob_path(documents.manifest.digest), &documents.manifest),
             (blob_path(documents.config.digest), &documents.config),
         ];
-        let mut written = SortedSet::new();
+        let mut written = BTreeSet::new();
         let files = files
             .into_iter()
             .map(|(path, document)| (path, vec![Bytes::Owned(document.bytes.clone())]));

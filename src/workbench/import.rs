@@ -1,10 +1,10 @@
 //! A tree from elsewhere as an operation: how a host's directory comes in through the one door, so that journal,
 //! undo and recipes know of it as of everything else.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::content::{Content, Source};
-use crate::sorted::SortedMap;
 use crate::text::escape;
 use crate::tree::{Directory, Ino, Inode, Node, Time, Tree};
 
@@ -26,7 +26,7 @@ pub fn import_tree(
         layer,
         tree,
         open,
-        first_names: SortedMap::new(),
+        first_names: BTreeMap::new(),
         actions: vec![Action::AddLayer {
             image,
             layer,
@@ -51,7 +51,7 @@ struct Import<'a, O> {
     tree: &'a Tree,
     open: O,
     /// The first name of each inode that has several.
-    first_names: SortedMap<Ino, String>,
+    first_names: BTreeMap<Ino, String>,
     actions: Vec<Action>,
 }
 

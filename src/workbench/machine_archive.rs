@@ -1,12 +1,12 @@
 //! Images of the session as the archives that a machine imports: without writing them anywhere.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::content::{Content, ContentError, Source, own_id};
 use crate::digest::chain_id;
 use crate::image::manifest::blob_path;
 use crate::layer::Bytes;
-use crate::sorted::SortedMap;
 use crate::store::ArchiveFile;
 
 use super::Workbench;
@@ -53,8 +53,8 @@ impl Workbench {
 
     /// The archives of the session by their names, as they lie in the home of the machine's root: of each image that
     /// was made here, and of each that was opened. One that is not hashed yet has nothing in it.
-    pub(super) fn archives_at_hand(&self) -> SortedMap<String, AtHand> {
-        let mut found = SortedMap::new();
+    pub(super) fn archives_at_hand(&self) -> BTreeMap<String, AtHand> {
+        let mut found = BTreeMap::new();
         for image in &self.state.images {
             let (title, parts) = match image.opened() {
                 None => (

@@ -1,6 +1,7 @@
 //! The machine's prompt: lines of the shell on its file system, with `ctr`.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +14,6 @@ use crate::layer::Bytes;
 use crate::overlay::Stack;
 use crate::overlay::mount::{Call, Caller, Errno, Executed, Reply, System};
 use crate::shell::{MountInfo, Ran, Shell};
-use crate::sorted::SortedMap;
 use crate::store::ctr::{self, Host, NewTask};
 use crate::store::host::{HOME, HostFiles};
 use crate::store::{
@@ -109,8 +109,8 @@ struct AtPrompt<'a> {
     machine: &'a mut MachineState,
     contents: &'a dyn Contents,
     images: &'a [Arc<ImageState>],
-    at_hand: &'a SortedMap<String, AtHand>,
-    archives: SortedMap<String, Content>,
+    at_hand: &'a BTreeMap<String, AtHand>,
+    archives: BTreeMap<String, Content>,
     now: Time,
     moments: Vec<Moment>,
     /// The namespace that was worked in last.
@@ -245,7 +245,7 @@ impl AtPrompt<'_> {
         if let Some(ended) = outcome.ended {
             let mut host = Files {
                 cwd: "/",
-                importables: SortedMap::new(),
+                importables: BTreeMap::new(),
                 disk: Rc::new(RefCell::new(self.machine.disk.clone())),
             };
             let ended = self.client(&task.namespace, |client| {
@@ -269,8 +269,8 @@ impl AtPrompt<'_> {
     }
 
     /// The archives that a line names, by their paths, as what they are made of.
-    fn importables(&self, cwd: &str, line: &[String]) -> Result<SortedMap<String, Importable>> {
-        let mut found = SortedMap::new();
+    fn importables(&self, cwd: &str, line: &[String]) -> Result<BTreeMap<String, Importable>> {
+        let mut found = BTreeMap::new();
         for word in line {
             let path = absolute(cwd, word);
             let name = path.strip_prefix(HOME).and_then(|rest| rest.strip_prefix('/'));
@@ -333,7 +333,7 @@ fn absolute(cwd: &str, path: &str) -> String {
 /// What `ctr` sees of the machine.
 struct Files<'a> {
     cwd: &'a str,
-    importables: SortedMap<String, Importable>,
+    importables: BTreeMap<String, Importable>,
     disk: Rc<RefCell<MemoryDisk>>,
 }
 
@@ -489,7 +489,7 @@ impl Applier<'_> {
 }
 
 /// The contents of archives by their names.
-fn archives(at_hand: &SortedMap<String, AtHand>) -> SortedMap<String, Content> {
+fn archives(at_hand: &BTreeMap<String, AtHand>) -> BTreeMap<String, Content> {
     let contents = at_hand
         .iter()
         .map(|(name, archive)| (name.clone(), archive.content.clone()));

@@ -1,12 +1,12 @@
 //! What a user interface sees of the machine, after any of its events. The shapes are mirrored in
 //! `www/src/core/protocol.ts`, which documents them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::runtime::Step;
-use crate::sorted::SortedMap;
 use crate::store::{
     Changes, Client, Event, MemoryDisk, Namespace, Resource, Sharing, Sign, Snapshot, SnapshotKind, Store,
     Summaries, Table, sharing, snapshots_of,
@@ -484,11 +484,11 @@ fn step_view(step: &Step) -> RuntimeStep {
 }
 
 /// Which images lead to what: names of images, in order.
-pub(super) struct Users(SortedMap<(Resource, String), Vec<String>>);
+pub(super) struct Users(BTreeMap<(Resource, String), Vec<String>>);
 
 impl Users {
     pub fn of(here: &Namespace) -> Self {
-        let mut users: SortedMap<(Resource, String), Vec<String>> = SortedMap::new();
+        let mut users: BTreeMap<(Resource, String), Vec<String>> = BTreeMap::new();
         for name in here.images.keys() {
             for place in here.reached_from(name) {
                 users.entry(place).or_default().push(name.to_owned());

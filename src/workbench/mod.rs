@@ -53,6 +53,8 @@ mod tests;
 mod view;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use crate::LEAN;
@@ -65,7 +67,6 @@ use crate::image::catalog::{Catalog, Format, OpenJob, Opening};
 use crate::image::files::{Files, Stage};
 use crate::layer::{Blob, DeflateTask, Layer, LayerError, Origin, ReadJob, Reading, SegmentCache, Task};
 use crate::scratch::MemorySpace;
-use crate::sorted::SortedMap;
 use crate::text::unescape;
 
 use apply::{Applier, Contents};
@@ -98,7 +99,7 @@ pub struct Workbench {
     state: State,
     journal: Journal,
     blobs: Blobs,
-    sources: SortedMap<SourceId, Arc<dyn Source>>,
+    sources: BTreeMap<SourceId, Arc<dyn Source>>,
     scratches: Arc<dyn ScratchSpace>,
     rows: rows::Rows,
     read_ahead: Option<ReadAhead>,
@@ -107,7 +108,7 @@ pub struct Workbench {
     ribbon: Option<ribbon::Ribbon>,
     layers_check: Option<checking::LayersCheck>,
     rebuilt: RefCell<RebuiltCache>,
-    shown_steps: SortedMap<ImageId, usize>,
+    shown_steps: BTreeMap<ImageId, usize>,
     shown_event: Option<usize>,
     sheeted: Option<container_view::Sheeted>,
     compared: Option<compare::Compared>,
@@ -115,7 +116,7 @@ pub struct Workbench {
 }
 
 /// The archives as they would be written, at a revision and with so many hashes known.
-type RebuiltCache = SortedMap<(ArchiveId, Option<ImageId>), (u64, usize, Option<Arc<Rebuilt>>)>;
+type RebuiltCache = BTreeMap<(ArchiveId, Option<ImageId>), (u64, usize, Option<Arc<Rebuilt>>)>;
 
 impl Workbench {
     /// An empty session that keeps in memory what it must keep.
@@ -133,7 +134,7 @@ impl Workbench {
             state: State::default(),
             journal: Journal::default(),
             blobs: Blobs::new(cache),
-            sources: SortedMap::new(),
+            sources: BTreeMap::new(),
             scratches,
             rows: rows::Rows::default(),
             read_ahead: None,
@@ -142,7 +143,7 @@ impl Workbench {
             ribbon: None,
             layers_check: None,
             rebuilt: RefCell::default(),
-            shown_steps: SortedMap::new(),
+            shown_steps: BTreeMap::new(),
             shown_event: None,
             sheeted: None,
             compared: None,
@@ -158,12 +159,13 @@ impl Workbench {
     /// Makes a file's bytes available to operations, as source `id`. An id is used once: the journal's operations
     /// mean the file that it was when they were applied.
     pub fn open_source(&mut self, id: SourceId, source: Arc<dyn Source>) -> Result<(), WorkbenchError> {
-        let place = self.sources.entry(id);
-        if !place.is_vacant() {
-            return Err(WorkbenchError::SourceTaken { source_id: id });
+        match self.sources.entry(id) {
+            Entry::Occupied(_) => Err(WorkbenchError::SourceTaken { source_id: id }),
+            Entry::Vacant(place) => {
+                place.insert(source);
+                Ok(())
+            }
         }
-        place.or_insert(source);
-        Ok(())
     }
 
     /// The one door for changes: does all of an operation, or nothing of it and says why.
@@ -486,7 +488,7 @@ impl Contents for Workbench {
         self.importable_image(image)
     }
 
-    fn at_hand(&self) -> SortedMap<String, AtHand> {
+    fn at_hand(&self) -> BTreeMap<String, AtHand> {
         self.archives_at_hand()
     }
 

@@ -1,11 +1,11 @@
 //! The judge of the workbench: layers as plain maps from whole paths, edited in the most obvious way. An inode is
 //! a place in a list, and names that share it are hard links.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::content::Content;
 use crate::overlay::naive::{Listing, flatten};
-use crate::sorted::{SortedMap, SortedSet};
 use crate::tree::{Counts, Device, Directory, Ino, Metadata, Node, Time, Tree, TreePath};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -22,10 +22,10 @@ pub enum What {
 pub struct Model {
     pub id: u32,
     pub time: i64,
-    pub names: SortedMap<TreePath, usize>,
+    pub names: BTreeMap<TreePath, usize>,
     pub inodes: Vec<(What, Metadata)>,
-    pub whiteouts: SortedSet<TreePath>,
-    pub opaque: SortedSet<TreePath>,
+    pub whiteouts: BTreeSet<TreePath>,
+    pub opaque: BTreeSet<TreePath>,
 }
 
 /// What cannot be done gives nothing, and the model is then to be dropped.
@@ -38,8 +38,8 @@ impl Model {
             time: time.seconds,
             names: [(TreePath::ROOT, 0)].into(),
             inodes: vec![(What::Directory, Metadata::new(0o755, 0, 0, time))],
-            whiteouts: SortedSet::new(),
-            opaque: SortedSet::new(),
+            whiteouts: BTreeSet::new(),
+            opaque: BTreeSet::new(),
         }
     }
 
@@ -93,7 +93,7 @@ impl Model {
             let rest = name.names().strip_prefix(origin.names())?;
             Some(path.names().iter().chain(rest).cloned().collect())
         };
-        let mut copies = SortedMap::new();
+        let mut copies = BTreeMap::new();
         for (name, ino) in &from.names {
             let Some(name) = moved(name) else { continue };
             let copy = *copies.entry(*ino).or_insert_with(|| {
@@ -164,7 +164,7 @@ impl Model {
     }
 
     pub fn counts(&self) -> Counts {
-        let used: SortedSet<usize> = self.names.values().copied().collect();
+        let used: BTreeSet<usize> = self.names.values().copied().collect();
         let inodes = || used.iter().map(|ino| &self.inodes[*ino]);
         let length = |what: &What| match what {
             What::File(bytes) => bytes.len() as u64,
@@ -182,7 +182,7 @@ impl Model {
     /// A tree of it, made without the history that led here.
     pub fn tree(&self) -> Tree {
         let mut tree = Tree::new(self.inodes[self.names[&TreePath::ROOT]].1.clone(), self.time);
-        let mut first: SortedMap<usize, &TreePath> = SortedMap::new();
+        let mut first: BTreeMap<usize, &TreePath> = BTreeMap::new();
         for (path, ino) in self.names.iter().filter(|(path, _)| !path.is_root()) {
             if let Some(first) = first.get(ino) {
                 tree.link(path, first).unwrap();
@@ -212,7 +212,7 @@ impl Model {
     pub fn compare(&self, tree: &Tree, at: &str) {
         assert_eq!(tree.counts(), self.counts(), "{at}");
         assert_eq!(tree.whiteout_time(), self.time, "{at}");
-        let mut inos: SortedMap<usize, Ino> = SortedMap::new();
+        let mut inos: BTreeMap<usize, Ino> = BTreeMap::new();
         for (path, ino) in &self.names {
             let found = tree
                 .lookup(path)
@@ -240,7 +240,7 @@ impl Model {
             };
             assert!(is == *what, "{at}: {path} is of another kind or content");
         }
-        let distinct: SortedSet<&Ino> = inos.values().collect();
+        let distinct: BTreeSet<&Ino> = inos.values().collect();
         assert_eq!(
             distinct.len(),
             inos.len(),

@@ -1,6 +1,7 @@
 //! Images that came from outside: from a catalog to images and layers of the session, and from these back to the
 //! files of the archive. What nobody changed is written as it came.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::compress::inflate::Packing;
@@ -11,7 +12,6 @@ use crate::image::catalog::rebuild::{
 use crate::image::catalog::{Catalog, Format, ImageEntry, LayerEntry, NodeId, State as NodeState};
 use crate::image::{Reference, Settings};
 use crate::layer::{Blob, Compression, Layer, Origin};
-use crate::sorted::SortedMap;
 
 use super::Workbench;
 use super::apply::layer_name;
@@ -27,7 +27,7 @@ pub(super) struct Arrival<'a> {
     pub(super) next_image: ImageId,
     pub(super) next_layer: LayerId,
     /// A blob that several images have is read once.
-    origins: SortedMap<NodeId, Arc<Origin>>,
+    origins: BTreeMap<NodeId, Arc<Origin>>,
 }
 
 impl<'a> Arrival<'a> {
@@ -44,7 +44,7 @@ impl<'a> Arrival<'a> {
             catalog,
             next_image,
             next_layer,
-            origins: SortedMap::new(),
+            origins: BTreeMap::new(),
         }
     }
 
@@ -207,7 +207,7 @@ impl Workbench {
         let catalog = &archive.catalog;
         let digests = self.digests_of(archive);
         let mut rebuild = Rebuild::new(catalog, &digests);
-        let left: SortedMap<usize, &Arc<ImageState>> = self.state.images_of(archive.id).collect();
+        let left: BTreeMap<usize, &Arc<ImageState>> = self.state.images_of(archive.id).collect();
         for number in 0..catalog.images.len() {
             match left
                 .get(&number)
@@ -230,7 +230,7 @@ impl Workbench {
     }
 
     /// The digests of an archive's blobs as their bytes give them, as far as they are known.
-    pub(super) fn digests_of(&self, archive: &ArchiveState) -> SortedMap<NodeId, Digest> {
+    pub(super) fn digests_of(&self, archive: &ArchiveState) -> BTreeMap<NodeId, Digest> {
         let layers = self
             .state
             .images_of(archive.id)

@@ -39,7 +39,7 @@ fn sample_archive() -> Vec<u8> {
 }
 
 /// The files of an archive, without its directories.
-fn files(archive: &[u8]) -> SortedMap<String, Vec<u8>> {
+fn files(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let entries = crate::tar::Entries::new(Content::inline(archive)).map(Result::unwrap);
     let files = entries.filter(|entry| entry.entry_type == crate::tar::ReadType::Regular);
     let named = files.map(|entry| (escaped(&entry.name), entry.content.read_all(1 << 20).unwrap()));

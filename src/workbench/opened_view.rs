@@ -1,6 +1,8 @@
 //! What is shown of an opened archive: its graph, its documents, its history, what became of its blobs, and what each
 //! layer does to those below. The shapes are mirrored in `www/src/core/protocol.ts`, which documents them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::digest::Digest;
@@ -9,7 +11,6 @@ use crate::image::catalog::rebuild::Rebuilt;
 use crate::image::catalog::{Catalog, NodeId, NodeKind, Severity, State as NodeState};
 use crate::layer::{ReadError, Reading};
 use crate::overlay::Stack;
-use crate::sorted::SortedMap;
 use crate::text;
 
 use super::Workbench;
@@ -66,7 +67,7 @@ pub struct LayerOrigin {
     pub digest: Option<String>,
     pub diff_id: Option<String>,
     pub size: u64,
-    pub annotations: SortedMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -100,7 +101,7 @@ pub struct GraphNode {
     pub state: &'static str,
     pub platform: Option<String>,
     pub names: Vec<String>,
-    pub annotations: SortedMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
     pub image: Option<ImageId>,
     pub layer: Option<LayerId>,
     pub reused: bool,
@@ -242,8 +243,8 @@ impl Workbench {
         let catalog = &archive.catalog;
         let digests = self.digests_of(&archive);
         let rebuilt = self.rebuild(&archive, None).ok().flatten();
-        let mut images = SortedMap::new();
-        let mut layers = SortedMap::new();
+        let mut images = BTreeMap::new();
+        let mut layers = BTreeMap::new();
         for (number, image) in self.state.images_of(archive.id) {
             let entry = &catalog.images[number];
             images.extend(entry.manifest.or(entry.config).map(|node| (node, image.id)));
@@ -442,7 +443,7 @@ impl Workbench {
         let Some(opened) = image.opened() else {
             let documents = self.documents(image).map(|(documents, _)| documents);
             return Ok(documents.map(|documents| {
-                SortedMap::from([
+                BTreeMap::from([
                     ("config", documents.config),
                     ("manifest", documents.manifest),
                     ("index", documents.index),
@@ -480,7 +481,7 @@ impl Workbench {
 }
 
 /// Documents by the names that the protocol has for them.
-pub(super) type Named = SortedMap<&'static str, Document>;
+pub(super) type Named = BTreeMap<&'static str, Document>;
 
 impl From<&Document> for DocumentDigest {
     fn from(document: &Document) -> Self {

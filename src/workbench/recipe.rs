@@ -3,6 +3,8 @@
 //! A recipe is a tar: `recipe.json` first, `{"version":1,"operations":[…]}`, then each content that is not
 //! written in the operations themselves as `blobs/sha256/<hex>`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::content::{Content, ContentError, Source};
@@ -10,7 +12,6 @@ use crate::digest::Digest;
 use crate::image::json;
 use crate::image::manifest::blob_path;
 use crate::layer::Bytes;
-use crate::sorted::SortedMap;
 use crate::tar::{Entries, EntryHeader, EntryType, Format, encode, end_padding, padding};
 use crate::tree::Time;
 
@@ -41,7 +42,7 @@ impl Recipe {
     pub fn read(id: SourceId, source: std::sync::Arc<dyn Source>) -> Result<Self, WorkbenchError> {
         let error = |reason: String| WorkbenchError::Recipe { reason };
         let mut recipe: Option<Self> = None;
-        let mut blobs = SortedMap::new();
+        let mut blobs = BTreeMap::new();
         for entry in Entries::new(Content::whole(source)) {
             let entry = entry.map_err(|failed| error(failed.to_string()))?;
             let name = String::from_utf8_lossy(&entry.name).into_owned();
@@ -70,7 +71,7 @@ impl Recipe {
                 recipe.version
             )));
         }
-        let mut missing = SortedMap::new();
+        let mut missing = BTreeMap::new();
         for operation in &mut recipe.operations {
             for_each_content(&mut operation.action, &mut |content| {
                 let ContentRef::Blob { blob, size } = content else {
@@ -112,7 +113,7 @@ impl Workbench {
     }
 
     pub(super) fn export_recipe(&self) -> Result<Exported, WorkbenchError> {
-        let mut blobs: SortedMap<Digest, Content> = SortedMap::new();
+        let mut blobs: BTreeMap<Digest, Content> = BTreeMap::new();
         let mut operations = Vec::new();
         for operation in self.journal.operations() {
             let mut operation = operation.clone();
@@ -164,7 +165,7 @@ fn header(name: &str, size: u64) -> Vec<u8> {
         mtime: Time::at(0),
         size,
         device: (0, 0),
-        xattrs: &SortedMap::new(),
+        xattrs: &BTreeMap::new(),
     };
     let mut blocks = Vec::new();
     encode(&header, Format::Gnu, &mut blocks);

@@ -1,10 +1,11 @@
 //! The stack as rows for a user interface: every path once, with what each layer says of it. Flattened when
 //! something changed, then handed out in windows.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use crate::overlay::{Change, Spot, SpotEntry, Stack, StackCell};
-use crate::sorted::{SortedMap, SortedSet};
 use crate::text::escape;
 use crate::tree::{Kind, Node, TreePath};
 
@@ -75,7 +76,7 @@ struct Flat {
 /// The rows of the last question, and which directories are open.
 #[derive(Default)]
 pub(super) struct Rows {
-    open: SortedMap<(ImageId, String), bool>,
+    open: BTreeMap<(ImageId, String), bool>,
     folds: u64,
     key: Option<(u64, u64, ImageId, RowsOf)>,
     flat: Vec<Flat>,
@@ -219,8 +220,8 @@ impl Rows {
 }
 
 /// The paths at which a layer does this.
-fn paths_where(stack: &Stack, position: usize, effect: Effect) -> SortedSet<String> {
-    let mut paths = SortedSet::new();
+fn paths_where(stack: &Stack, position: usize, effect: Effect) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
     walk(stack.trees(), position, |place| {
         if place.effect == Some(effect) {
             paths.insert(place.path.to_owned());

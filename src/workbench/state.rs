@@ -7,7 +7,7 @@ use crate::LEAN;
 use crate::image::catalog::{Catalog, ImageEntry};
 use crate::image::{Reference, Settings};
 use crate::layer::{Compression, Layer, Note};
-use crate::sorted::SortedMap;
+use std::collections::BTreeMap;
 
 use super::container::ContainerState;
 use super::error::WorkbenchError;
@@ -217,7 +217,7 @@ impl State {
     /// For how many entries the layers that were opened and read take memory.
     pub(super) fn held(&self) -> usize {
         let origins = self.layers().filter_map(|layer| layer.layer.origin());
-        let distinct: SortedMap<_, _> = origins.map(|origin| (Arc::as_ptr(origin), origin)).collect();
+        let distinct: BTreeMap<_, _> = origins.map(|origin| (Arc::as_ptr(origin), origin)).collect();
         let reads = distinct.values().filter_map(|origin| origin.read());
         reads.map(|read| read.held).sum()
     }

@@ -1,10 +1,10 @@
 //! Changes to whole layers: a path out of all of them, several into one, one into two, times away.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::layer::Layer;
 use crate::overlay::{Spot, SpotEntry, Stack};
-use crate::sorted::SortedMap;
 use crate::tree::{Directory, Ino, Metadata, Name, Node, Tree, TreePath};
 
 use super::apply::{Applier, Result};
@@ -147,7 +147,7 @@ fn squash(trees: &[&Tree]) -> Tree {
     let mut squash = Squash {
         tree: Tree::new(trees[position].inode(ino).metadata.clone(), time),
         stack,
-        copies: SortedMap::new(),
+        copies: BTreeMap::new(),
     };
     let is_opaque = |tree: &&&Tree| tree.directory(Ino::ROOT).is_some_and(Directory::opaque);
     if trees.iter().any(|tree| is_opaque(&tree)) {
@@ -172,7 +172,7 @@ struct Squash<'a> {
     tree: Tree,
     stack: Stack<'a>,
     /// Names of one file stay names of one file.
-    copies: SortedMap<(usize, Ino), Ino>,
+    copies: BTreeMap<(usize, Ino), Ino>,
 }
 
 impl Squash<'_> {

@@ -1,12 +1,13 @@
 //! What a user interface is shown: sessions, images, layers and entries at a glance. The shapes are mirrored in
 //! `www/src/core/protocol.ts`, which documents them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::image::Settings;
 use crate::layer::Compression;
-use crate::sorted::SortedMap;
 use crate::text::escape;
 use crate::tree::{Device, Ino, Kind, Node, Time, Tree, TreePath};
 
@@ -40,7 +41,7 @@ pub struct ImageView {
     pub reference: ReferenceView,
     pub config: Settings,
     pub layers: Vec<LayerView>,
-    pub documents: SortedMap<&'static str, Option<DocumentDigest>>,
+    pub documents: BTreeMap<&'static str, Option<DocumentDigest>>,
     pub archive_size: Option<u64>,
 }
 

@@ -1,6 +1,7 @@
 //! The steps by which a container starts are those that runc takes: its system calls as strace(1) sees them, what it
 //! leaves in the upper directory, and what is mounted in the container.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 
 use handroll::native::{DiskOptions, RootView, read_dir};
@@ -8,7 +9,6 @@ use handroll::overlay::mount::{Attributes, Caller, Detail, Lower, Options, Overl
 use handroll::runtime::{
     Arguments, Machine, Manner, MountPoint, Request, SeenRoot, Step, StepRule, SystemCall, convert, steps,
 };
-use handroll::sorted::SortedMap;
 use handroll::tree::Time;
 
 use super::article::without_places;
@@ -93,7 +93,7 @@ fn images(room: &Room) -> Vec<(PathBuf, Request)> {
 }
 
 /// A line of strace, in the form of ours; none for what we do not tell of.
-fn told(line: &str, descriptors: &mut SortedMap<String, String>, rootfs: &str) -> Option<String> {
+fn told(line: &str, descriptors: &mut BTreeMap<String, String>, rootfs: &str) -> Option<String> {
     let call = line.split_once(' ')?.1.trim_start();
     let (call, result) = call.rsplit_once(" = ")?;
     let (name, arguments) = call.trim_end().split_once('(')?;
@@ -176,7 +176,7 @@ fn quoted(arguments: &str) -> Vec<String> {
 fn calls_of_runc(log: &str, rootfs: &str) -> Vec<String> {
     let unshare = log.find("unshare(").expect("namespaces are left");
     let begin = log[..unshare].rfind('\n').map_or(0, |at| at + 1);
-    let mut descriptors = SortedMap::new();
+    let mut descriptors = BTreeMap::new();
     let mut calls: Vec<String> = Vec::new();
     for line in joined(&log[begin..]) {
         if let Some(call) = told(&line, &mut descriptors, rootfs) {
@@ -199,7 +199,7 @@ fn calls_of_runc(log: &str, rootfs: &str) -> Vec<String> {
 
 /// Calls that strace shows in two parts, as one.
 fn joined(log: &str) -> Vec<String> {
-    let mut waiting: SortedMap<&str, &str> = SortedMap::new();
+    let mut waiting: BTreeMap<&str, &str> = BTreeMap::new();
     let mut lines = Vec::new();
     for line in log.lines() {
         let Some((pid, rest)) = line.split_once(' ') else {

@@ -1,13 +1,13 @@
 //! The archives that the lines import: the article's image and what can be wrong with it, made by `handroll build`
 //! and then changed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
 use handroll::digest::{Digest, chain_id};
-use handroll::sorted::SortedMap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,7 +24,7 @@ impl Made {
 
 /// The files of an archive by their names.
 #[derive(Clone)]
-struct Archive(SortedMap<String, Vec<u8>>);
+struct Archive(BTreeMap<String, Vec<u8>>);
 
 fn blob(digest: &Value) -> String {
     let digest = digest.as_str().expect("a digest");
@@ -34,7 +34,7 @@ fn blob(digest: &Value) -> String {
 impl Archive {
     fn read(path: &Path) -> Self {
         let mut archive = tar::Archive::new(fs::File::open(path).expect("it was made"));
-        let mut files = SortedMap::new();
+        let mut files = BTreeMap::new();
         for entry in archive.entries().expect("a tar") {
             let mut entry = entry.expect("a tar");
             let mut bytes = Vec::new();
@@ -194,7 +194,7 @@ fn article_archive(work: &Path, full: &Archive, path: &Path) {
 
 /// An image for three platforms in one index, in the archive's index.
 fn platforms(work: &Path) -> Archive {
-    let mut all = Archive(SortedMap::new());
+    let mut all = Archive(BTreeMap::new());
     let mut manifests = Vec::new();
     for (platform, top) in [
         ("linux/arm64", "delta"),

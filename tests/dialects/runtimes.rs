@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -13,7 +14,6 @@ use std::time::{Duration, SystemTime};
 
 use handroll::digest::{Digest, chain_id};
 use handroll::layer::dialect::Dialect;
-use handroll::sorted::{SortedMap, SortedSet};
 use handroll::text::escape;
 use rustix::fs::{lgetxattr, llistxattr, major, minor};
 use serde_json::json;
@@ -35,7 +35,7 @@ pub const JUDGED: [Dialect; 3] = [
 #[derive(Debug)]
 pub enum Found {
     /// A line for each path.
-    Shown(SortedMap<String, String>),
+    Shown(BTreeMap<String, String>),
     /// What it printed, and whether the directory is still there in which it unpacked.
     Failed { text: String, remains: bool },
 }
@@ -97,7 +97,7 @@ impl Runtimes {
             .containerd
             .ctr(&["images", "import", "--no-unpack"])
             .arg(&archive));
-        let results: Mutex<SortedMap<usize, [Found; 3]>> = Mutex::default();
+        let results: Mutex<BTreeMap<usize, [Found; 3]>> = Mutex::default();
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
@@ -190,8 +190,8 @@ impl Runtimes {
 
 /// All that is under `root`. What is younger than `started` was made now.
 pub fn look(root: &Path, started: SystemTime) -> Found {
-    let mut firsts = SortedMap::new();
-    let mut lines = SortedMap::new();
+    let mut firsts = BTreeMap::new();
+    let mut lines = BTreeMap::new();
     if !root.exists() {
         return Found::Shown(lines);
     }
@@ -205,7 +205,7 @@ pub fn look(root: &Path, started: SystemTime) -> Found {
             let children = fs::read_dir(&path)
                 .unwrap()
                 .map(|child| child.unwrap().file_name());
-            let children: SortedSet<_> = children.collect();
+            let children: BTreeSet<_> = children.collect();
             pending.extend(children.iter().rev().map(|child| {
                 let below = escape(child.as_bytes());
                 let below = if name == "." {
@@ -256,7 +256,7 @@ fn seen(path: &Path, metadata: &fs::Metadata, same_as: Option<String>, started: 
     }
 }
 
-fn xattrs(path: &Path) -> SortedMap<Vec<u8>, Vec<u8>> {
+fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut buffer = vec![0; 65_536];
     let length = llistxattr(path, &mut buffer[..]).unwrap();
     let names = buffer[..length]

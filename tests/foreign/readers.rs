@@ -1,5 +1,6 @@
 //! What is in a tar, as four readers see it: ours, GNU tar, Python's tarfile, and Go's archive/tar in umoci.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -8,7 +9,6 @@ use std::process::Command;
 
 use handroll::content::Content;
 use handroll::digest::Digest;
-use handroll::sorted::SortedMap;
 use handroll::tar::{Ending, Entries, Entry, ReadType, TarError};
 use handroll::text::escape;
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub struct Facts {
     /// Not known of GNU tar's.
     pub digest: Option<String>,
     /// Not known of GNU tar's.
-    pub xattrs: Option<SortedMap<Bytes, Bytes>>,
+    pub xattrs: Option<BTreeMap<Bytes, Bytes>>,
 }
 
 impl std::fmt::Debug for Facts {
@@ -323,7 +323,7 @@ fn unquote(text: &[u8]) -> (Bytes, &[u8]) {
 }
 
 /// What umoci makes of a tar as the only layer of an image: the files by their paths; or what it said.
-pub fn umoci(space: &Path, tar: &Path) -> Result<SortedMap<Bytes, Facts>, String> {
+pub fn umoci(space: &Path, tar: &Path) -> Result<BTreeMap<Bytes, Facts>, String> {
     let place = tempfile::TempDir::new_in(space).unwrap();
     let tar = tar.to_str().unwrap();
     for arguments in [
@@ -343,12 +343,12 @@ pub fn umoci(space: &Path, tar: &Path) -> Result<SortedMap<Bytes, Facts>, String
         }
     }
     let root = place.path().join("bundle/rootfs");
-    let mut found = SortedMap::new();
+    let mut found = BTreeMap::new();
     walk(&root, &root, &mut found);
     Ok(found)
 }
 
-fn walk(root: &Path, directory: &Path, found: &mut SortedMap<Bytes, Facts>) {
+fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<Bytes, Facts>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let facts = on_disk(root, &path);

@@ -1,5 +1,6 @@
 //! What an image shows that `handroll mount` mounted as root, and how it is mounted.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -10,7 +11,6 @@ use super::rig::{fails, handroll, ok, program, text};
 use super::runtimes::{Found, Runtimes, look};
 use super::stage::Stage;
 use super::{directory, layout, mount_line};
-use handroll::sorted::SortedMap;
 
 const BASE: &str = r"
     dir etc
@@ -78,8 +78,8 @@ fn a_mounted_image_shows_what_containerd_and_umoci_make_of_it() {
         ok(stage.mount(&image).args(["--mount-api", api]));
         let ours = shown(look(&stage.target, started));
         ok(&mut stage.umount());
-        let differences = |theirs: &SortedMap<String, String>| -> Vec<String> {
-            let paths: handroll::sorted::SortedSet<_> = ours.keys().chain(theirs.keys()).collect();
+        let differences = |theirs: &BTreeMap<String, String>| -> Vec<String> {
+            let paths: std::collections::BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
             let differ = paths
                 .into_iter()
                 .filter(|path| ours.get(*path) != theirs.get(*path));

@@ -1,5 +1,6 @@
 //! `handroll mount IMAGE DIR -- CMD` by somebody who is not root, with and without subordinate ids.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,6 @@ use tempfile::TempDir;
 
 use super::rig::{fails, ok, program};
 use super::{directory, layout, mount_line, space};
-use handroll::sorted::SortedMap;
 
 /// A user that no system has, and that user's own directory.
 const UID: u32 = 54_321;
@@ -142,7 +142,7 @@ const DEVICES: &str = "dir dev\nchar dev/null 1:3 mode=0666\nlink dev/zero -> de
 const LIST: &str =
     r#"cd "$1" && find . -mindepth 1 -printf '%P %y %m %U:%G %T@ %n %l\n' && cat veiled/* both/*"#;
 
-fn lines(text: &str) -> SortedMap<&str, &str> {
+fn lines(text: &str) -> BTreeMap<&str, &str> {
     text.lines()
         .map(|line| line.split_once(' ').unwrap_or((line, "")))
         .collect()

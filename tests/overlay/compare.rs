@@ -385,7 +385,7 @@ fn reply(call: &Call, reply: &Result<Reply, Errno>) -> String {
         Ok(Reply::Bytes(bytes)) => format!("{bytes:?}"),
         // In which order the attributes of a file are listed is the file system's affair.
         Ok(Reply::Names(names)) if matches!(call, Call::Listxattr { .. }) => {
-            let names: handroll::sorted::SortedSet<_> = names.iter().collect();
+            let names: std::collections::BTreeSet<_> = names.iter().collect();
             format!("{names:?}")
         }
         Ok(Reply::Names(names)) => {

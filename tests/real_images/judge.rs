@@ -2,6 +2,7 @@
 //! layers have the entries that GNU tar lists, all together they show what umoci unpacks and containerd mounts; and it
 //! is written back as it came.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +11,6 @@ use std::time::SystemTime;
 use handroll::content::Content;
 use handroll::digest::Digest;
 use handroll::layer::dialect::{Dialect, apply};
-use handroll::sorted::{SortedMap, SortedSet};
 use handroll::workbench::ImageState;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -61,13 +61,13 @@ pub struct Court {
     /// What was modified since then was so by unpacking.
     started: SystemTime,
     /// What runtimes make of layers, or why they refuse.
-    unpacked: SortedMap<Chain, [(Dialect, Unpacked); 2]>,
+    unpacked: BTreeMap<Chain, [(Dialect, Unpacked); 2]>,
     /// What `handroll unpack` makes of them.
-    plain: SortedMap<Chain, Unpacked>,
+    plain: BTreeMap<Chain, Unpacked>,
     /// The digests of layers' blobs that were compared with what GNU tar lists.
-    listed: SortedSet<Digest>,
+    listed: BTreeSet<Digest>,
     /// In what runtimes show something else than handroll.
-    differing: SortedSet<String>,
+    differing: BTreeSet<String>,
 }
 
 impl Court {
@@ -77,10 +77,10 @@ impl Court {
             work: tmpfs(),
             containerd: Containerd::start_in(tmpfs()),
             started: SystemTime::now(),
-            unpacked: SortedMap::new(),
-            plain: SortedMap::new(),
-            listed: SortedSet::new(),
-            differing: SortedSet::new(),
+            unpacked: BTreeMap::new(),
+            plain: BTreeMap::new(),
+            listed: BTreeSet::new(),
+            differing: BTreeSet::new(),
         }
     }
 

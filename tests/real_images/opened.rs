@@ -1,5 +1,6 @@
 //! An image, or several, that handroll has opened and read to the end, as the page and the command line do it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,6 @@ use handroll::digest::Digest;
 use handroll::image::catalog::{Catalog, Severity};
 use handroll::layer::{Blob, Bytes};
 use handroll::native::{FileSource, TemporaryFiles};
-use handroll::sorted::SortedMap;
 use handroll::tree::Time;
 use handroll::workbench::{
     Action, ArchiveFile, ArchiveFiles, BlobState, Caller, ContentRef, Export, ImageState, LayerState,
@@ -176,7 +176,7 @@ impl Opened {
     }
 
     /// The digests of its documents, and none of its layers, by the paths of their files.
-    pub fn documents(&self) -> SortedMap<&[u8], Option<Digest>> {
+    pub fn documents(&self) -> BTreeMap<&[u8], Option<Digest>> {
         let nodes = self.catalog().nodes.iter();
         nodes.map(|node| (&node.path[..], node.actual)).collect()
     }

@@ -1,6 +1,7 @@
 //! What a root file system shows, path by path with all attributes: of a directory on disk, of an image's layers as
 //! handroll shows them, and as it says that a runtime reads them. In bytes, so that no name is lost.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -11,7 +12,6 @@ use std::{fmt, fs};
 use handroll::digest::Digest;
 use handroll::layer::dialect::{Fs, Kind};
 use handroll::overlay::Stack;
-use handroll::sorted::{SortedMap, SortedSet};
 use handroll::text::escape;
 use handroll::tree::{Device, Name, Node, Time, Tree};
 use handroll::workbench::ImageState;
@@ -20,10 +20,10 @@ use rustix::fs::{major, minor};
 use super::support::xattrs;
 
 /// What stands at one path: attributes by their names.
-pub type Shown = SortedMap<String, String>;
+pub type Shown = BTreeMap<String, String>;
 
 /// All paths below a root; the root itself is the empty path.
-pub type View = SortedMap<Vec<u8>, Shown>;
+pub type View = BTreeMap<Vec<u8>, Shown>;
 
 /// A time that is no attribute, but the moment of unpacking.
 const NOW: &str = "now";
@@ -45,13 +45,13 @@ impl fmt::Display for Difference {
 
 /// In what two views differ, in the order of the paths.
 pub fn differences(one: &View, other: &View) -> Vec<Difference> {
-    let paths: SortedSet<_> = one.keys().chain(other.keys()).collect();
+    let paths: BTreeSet<_> = one.keys().chain(other.keys()).collect();
     let mut found = Vec::new();
     for path in paths {
         let shown = [one.get(path), other.get(path)];
-        let names: SortedSet<&str> = match shown {
+        let names: BTreeSet<&str> = match shown {
             [Some(one), Some(other)] => one.keys().chain(other.keys()).map(|name| &name[..]).collect(),
-            _ => SortedSet::from(["kind"]),
+            _ => BTreeSet::from(["kind"]),
         };
         for name in names {
             let value = |shown: Option<&Shown>| shown.and_then(|shown| shown.get(name)).cloned();
@@ -74,18 +74,18 @@ struct Facts<'a> {
     mtime: Option<Time>,
     /// Size and digest of a file, target of a link, number of a device.
     what: String,
-    xattrs: &'a SortedMap<Vec<u8>, Vec<u8>>,
+    xattrs: &'a BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// A view that grows; names of one inode are told by the first of them.
 struct Views<Inode> {
     view: View,
-    inodes: SortedMap<Inode, Vec<u8>>,
+    inodes: BTreeMap<Inode, Vec<u8>>,
 }
 
 impl<Inode: Ord> Views<Inode> {
     fn new() -> Self {
-        let (view, inodes) = (View::new(), SortedMap::new());
+        let (view, inodes) = (View::new(), BTreeMap::new());
         Self { view, inodes }
     }
 
@@ -137,7 +137,7 @@ pub fn on_disk(root: &Path, start: SystemTime) -> View {
             let children = fs::read_dir(&path)
                 .unwrap()
                 .map(|child| child.unwrap().file_name());
-            let children: SortedSet<_> = children.collect();
+            let children: BTreeSet<_> = children.collect();
             let child = |child: &OsString| (path.join(child), joined(&name, child.as_bytes()));
             pending.extend(children.iter().rev().map(child));
         }

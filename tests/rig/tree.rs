@@ -1,18 +1,18 @@
 //! What a directory on disk holds, as text lines that compare well.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use handroll::digest::Digest;
-use handroll::sorted::SortedMap;
 use handroll::text::escape;
 
 /// Every path below `root` (without the root itself) with all that an image can say of it.
-pub fn describe(root: &Path) -> SortedMap<String, String> {
-    let mut inodes = SortedMap::new();
-    let mut lines = SortedMap::new();
+pub fn describe(root: &Path) -> BTreeMap<String, String> {
+    let mut inodes = BTreeMap::new();
+    let mut lines = BTreeMap::new();
     walk(root, root, &mut inodes, &mut lines);
     lines
 }
@@ -20,8 +20,8 @@ pub fn describe(root: &Path) -> SortedMap<String, String> {
 fn walk(
     root: &Path,
     directory: &Path,
-    inodes: &mut SortedMap<(u64, u64), String>,
-    lines: &mut SortedMap<String, String>,
+    inodes: &mut BTreeMap<(u64, u64), String>,
+    lines: &mut BTreeMap<String, String>,
 ) {
     let mut names: Vec<_> = fs::read_dir(directory)
         .unwrap()

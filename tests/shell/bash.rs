@@ -1,6 +1,7 @@
 //! Lines by bash and by the shell, each in a tree of its own at the same path, and in an overlay mounted on one:
 //! there the upperdir tells whether the system calls were the same too.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,6 @@ use std::time::UNIX_EPOCH;
 use handroll::native::{Mounted, OverlayMount, OverlayOptions, Process, unshare_mounts};
 use handroll::overlay::mount::Caller;
 use handroll::shell::{MountInfo, Shell, Stream};
-use handroll::sorted::SortedSet;
 use handroll::tree::{Device, Time};
 
 const LINES: &str = include_str!("lines.txt");
@@ -219,7 +219,7 @@ fn by_shell(work: &Work, line: &str) -> Seen {
 }
 
 /// The inode numbers in a tree, and all of it as text: every attribute, times before this year, contents.
-fn files_of(work: &Work) -> (SortedSet<u64>, String) {
+fn files_of(work: &Work) -> (BTreeSet<u64>, String) {
     let (inodes, mut files) = tree_of(&work.path);
     if let Some(upper) = &work.upper {
         let (_, in_upper) = tree_of(upper);
@@ -236,7 +236,7 @@ fn files_of(work: &Work) -> (SortedSet<u64>, String) {
     (inodes, files)
 }
 
-fn tree_of(work: &Path) -> (SortedSet<u64>, String) {
+fn tree_of(work: &Path) -> (BTreeSet<u64>, String) {
     let format = "%p %y %m %U:%G %n %l %i %T@\\0";
     let output = Command::new("find")
         .arg(".")
@@ -245,8 +245,8 @@ fn tree_of(work: &Path) -> (SortedSet<u64>, String) {
         .current_dir(work)
         .output();
     let output = output.expect("find is there").stdout;
-    let mut inodes = SortedSet::new();
-    let mut lines = SortedSet::new();
+    let mut inodes = BTreeSet::new();
+    let mut lines = BTreeSet::new();
     for row in output.split(|&byte| byte == 0).filter(|row| !row.is_empty()) {
         let row = String::from_utf8_lossy(row);
         let (rest, time) = row.rsplit_once(' ').expect("as in the format");
@@ -270,7 +270,7 @@ fn tree_of(work: &Path) -> (SortedSet<u64>, String) {
 }
 
 /// Without inode numbers, the mount's own number, times of now, and the time of birth, which system calls of an overlay do not tell.
-fn comparable(output: &[u8], inodes: &SortedSet<u64>) -> String {
+fn comparable(output: &[u8], inodes: &BTreeSet<u64>) -> String {
     let text = String::from_utf8_lossy(output);
     let mut lines = Vec::new();
     for line in text.split('\n') {

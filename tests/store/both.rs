@@ -1,6 +1,7 @@
 //! containerd and a store to which the same is done, and what both have then.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +11,6 @@ use std::time::{Duration, SystemTime};
 use handroll::content::Content;
 use handroll::overlay::mount::{Detail, Upper};
 use handroll::scratch::MemorySpace;
-use handroll::sorted::{SortedMap, SortedSet};
 use handroll::store::{
     self, Client, Import, MemoryDisk, Namespace, Platforms, SnapshotKind, Store, Summaries, files_of,
     snapshots_of,
@@ -148,12 +148,12 @@ impl Both {
             let labels = columns[3].split(',').filter(|label| *label != "-");
             (columns[0].to_owned(), labels.map(str::to_owned).collect())
         });
-        let theirs: SortedMap<String, SortedSet<String>> = lines.collect();
+        let theirs: BTreeMap<String, BTreeSet<String>> = lines.collect();
         let ours = here.content.iter().map(|(digest, blob)| {
             let labels = blob.labels.iter().map(|(key, value)| format!("{key}={value}"));
             (digest.to_owned(), labels.collect())
         });
-        assert_eq!(ours.collect::<SortedMap<_, SortedSet<String>>>(), theirs);
+        assert_eq!(ours.collect::<BTreeMap<_, BTreeSet<String>>>(), theirs);
         let root = self
             .containerd
             .root()
@@ -170,8 +170,8 @@ impl Both {
             .iter()
             .map(|(digest, size)| (digest.to_owned(), **size));
         assert_eq!(
-            blobs.collect::<SortedMap<_, _>>(),
-            files.collect::<SortedMap<_, _>>()
+            blobs.collect::<BTreeMap<_, _>>(),
+            files.collect::<BTreeMap<_, _>>()
         );
     }
 
@@ -191,7 +191,7 @@ impl Both {
             let words: Vec<&str> = line.split_whitespace().collect();
             (words[0].to_owned(), words[3].to_owned())
         });
-        let inodes: SortedMap<String, String> = listed.collect();
+        let inodes: BTreeMap<String, String> = listed.collect();
         let mut committed = 0;
         for (key, snapshot) in here.snapshots.iter() {
             let usage = self.client().usage(key).unwrap();
@@ -221,7 +221,7 @@ impl Both {
     fn compare_directories(&self) {
         let root = snapshots_of(self.containerd.root().to_str().unwrap());
         let directories = fs::read_dir(&root).map_or_else(
-            |_| SortedSet::new(),
+            |_| BTreeSet::new(),
             |found| {
                 let names = found.map(|entry| entry.unwrap().file_name());
                 names
@@ -229,7 +229,7 @@ impl Both {
                     .collect()
             },
         );
-        let ours: SortedSet<u64> = self.store.directories.iter().copied().collect();
+        let ours: BTreeSet<u64> = self.store.directories.iter().copied().collect();
         assert_eq!(ours, directories);
         for number in ours {
             let fs = Path::new(&root).join(number.to_string()).join("fs");
@@ -237,7 +237,7 @@ impl Both {
                 panic!("a directory is shown");
             };
             let ours = shown(self.disk.directory(number).expect("it is listed"));
-            let paths: SortedSet<&String> = ours.keys().chain(theirs.keys()).collect();
+            let paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
             for path in paths {
                 assert_eq!(ours.get(path), theirs.get(path), "{number}: {path}");
             }
@@ -302,8 +302,8 @@ fn columns_of_image(line: &str) -> Vec<String> {
 }
 
 /// A directory of the store, as [`look`] says it of one on disk.
-fn shown(upper: &Upper) -> SortedMap<String, String> {
-    let mut firsts = SortedMap::new();
+fn shown(upper: &Upper) -> BTreeMap<String, String> {
+    let mut firsts = BTreeMap::new();
     let lines = upper.rows().into_iter().map(|row| {
         let path = match &row.path[..] {
             b"/" => ".".to_owned(),

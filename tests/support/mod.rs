@@ -5,6 +5,7 @@
 #[path = "../../src/random.rs"]
 pub mod random;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -21,8 +22,6 @@ use rustix::fs::{
 use tempfile::TempDir;
 
 use random::Random;
-
-use handroll::sorted::SortedMap;
 
 /// A directory on a tmpfs: ext4 would clamp times. Panics if there is none, or without root, since devices,
 /// owners and xattrs of `trusted.` need that.
@@ -490,7 +489,7 @@ fn names_in(directory: &Path, prefix: &[u8], out: &mut Vec<u8>) {
 }
 
 /// All xattrs of a file; links are not followed.
-pub fn xattrs(path: &Path) -> SortedMap<Vec<u8>, Vec<u8>> {
+pub fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut buffer = vec![0; 65_536];
     let length = llistxattr(path, &mut buffer[..]).unwrap();
     let names: Vec<Vec<u8>> = buffer[..length]

@@ -197,11 +197,11 @@ const STACKS: &[(&str, &str)] = &[
 
 /// All that is outside of the target, with the times of changes; but for the directory that it appears in, which its
 /// coming changes.
-fn outside(room: &Room) -> SortedMap<String, String> {
+fn outside(room: &Room) -> BTreeMap<String, String> {
     let root = room.space.path();
     let mut lines = shown(root, SystemTime::UNIX_EPOCH);
     lines.retain(|path, _| !path.starts_with("inner") && path != ".");
-    for (path, line) in lines.iter_mut() {
+    for (path, line) in &mut lines {
         let metadata = fs::symlink_metadata(root.join(path)).unwrap();
         *line += &format!(
             " {}+{} {}",

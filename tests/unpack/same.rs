@@ -121,7 +121,7 @@ fn everything_that_a_layer_can_hold() {
 
 /// What containerd's native snapshotter makes of it, but for what only its copies change: the times of directories, and
 /// links of what is no regular file.
-fn without_copies(lines: SortedMap<String, String>) -> SortedMap<String, String> {
+fn without_copies(lines: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let change = |line: String| {
         let is_plain = line.starts_with('\'') || line.starts_with('[') || line.is_empty();
         match line.rsplit_once(" =").or_else(|| line.rsplit_once("[=")) {
@@ -188,7 +188,7 @@ fn stacks_are_unpacked_as_the_dialect_says() {
 }
 
 /// What shows, but for the times of directories.
-fn without_times(root: &Path, started: SystemTime) -> SortedMap<String, String> {
+fn without_times(root: &Path, started: SystemTime) -> BTreeMap<String, String> {
     let is_time = |fact: &str| fact == "now" || fact.starts_with('@');
     let change = |line: String| match line.strip_prefix("/[").and_then(|rest| rest.strip_suffix(']')) {
         None => line,

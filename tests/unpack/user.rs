@@ -73,7 +73,7 @@ fn what_cannot_be_kept_is_listed() {
     let started = now();
     let root = room.target.with_file_name("by-root");
     ok(rig::handroll().arg("unpack").arg(&room.image).arg(&root));
-    let mine = |lines: SortedMap<String, String>| -> SortedMap<String, String> {
+    let mine = |lines: BTreeMap<String, String>| -> BTreeMap<String, String> {
         let owners = ["54321:54321", "0:42", "1000:1000"];
         let change = |line: String| {
             let (kind, facts) = match line.split_once('[') {

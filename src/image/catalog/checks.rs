@@ -1,5 +1,7 @@
 //! What the documents of an archive say together: names, platforms, media types, and what nobody names.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::link::text_of;
 use super::problem::{BlobProblem, DocumentProblem, LayerProblem, LayoutProblem, NameProblem, Place};
 use super::walk::Walk;
@@ -11,7 +13,6 @@ use crate::image::json;
 use crate::image::manifest::{CONTAINERD_NAME, INDEX, REF_NAME};
 use crate::image::media::{Media, REFERENCE_DIGEST};
 use crate::image::reference::Reference;
-use crate::sorted::{SortedMap, SortedSet};
 
 /// What registries take of one manifest (distribution-spec, "Pushing Manifests").
 const REGISTRY_LIMIT: u64 = 4 << 20;
@@ -192,10 +193,10 @@ fn normal(platform: &Platform) -> Platform {
 fn attestations_and_platforms(walk: &mut Walk, id: NodeId) {
     let is_root = walk.catalog.roots.contains(&id);
     let links: Vec<LinkId> = walk.catalog.node(id).links_out.clone();
-    let digests: SortedSet<String> = (links.iter())
+    let digests: BTreeSet<String> = (links.iter())
         .filter_map(|&link| Some(walk.catalog.link(link).digest.as_ref()?.text().to_owned()))
         .collect();
-    let mut platforms = SortedSet::new();
+    let mut platforms = BTreeSet::new();
     for id in links {
         let link = walk.catalog.link(id);
         if link.role != Role::Entry {
@@ -235,7 +236,7 @@ fn index_names(walk: &mut Walk) {
         let count = links.len();
         walk.problem(LayoutProblem::SeveralImages { count }, Place::of(root));
     }
-    let mut names = SortedSet::new();
+    let mut names = BTreeSet::new();
     for id in links {
         let link = walk.catalog.link(id);
         let name = link.annotation(CONTAINERD_NAME).or(link.annotation(REF_NAME));
@@ -254,7 +255,7 @@ fn blobs(walk: &mut Walk) {
     if matches!(catalog.format, Format::Layer | Format::DockerLegacy) {
         return;
     }
-    let named: SortedSet<&[u8]> = walk.known.keys().map(|(path, _)| &path[..]).collect();
+    let named: BTreeSet<&[u8]> = walk.known.keys().map(|(path, _)| &path[..]).collect();
     let (mut unnamed, mut stray) = (Vec::new(), Vec::new());
     for path in catalog
         .files
@@ -387,7 +388,7 @@ fn docker(walk: &mut Walk) {
     let Some(list) = walk.catalog.root("manifest.json") else {
         return;
     };
-    let mut images: SortedMap<NodeId, Vec<NodeId>> = SortedMap::new();
+    let mut images: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
     for image in &walk.catalog.images {
         let layers = image.layers.iter().map(|layer| layer.node);
         images.extend(image.config.map(|config| (config, layers.collect())));

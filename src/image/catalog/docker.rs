@@ -1,12 +1,13 @@
 //! Docker's lists: `manifest.json` of `docker save`, and what it wrote before: `repositories` and a directory
 //! for each layer.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::link::{NewLink, text_of};
 use super::problem::{LayoutProblem, Place};
 use super::walk::{Class, Target, Walk};
 use super::{Claim, DockerEntry, NodeId, NodeKind, Role};
 use crate::image::json::{Document, Kind, Node, escape_step};
-use crate::sorted::{SortedMap, SortedSet};
 
 /// The most layers that one image of old may have: Docker took 127.
 const CHAIN_LIMIT: usize = 512;
@@ -100,7 +101,7 @@ pub(super) fn repositories(walk: &mut Walk, id: NodeId, document: &Document) {
 
 /// Which layer each layer stands on, by its `<id>/json`.
 #[derive(Default)]
-struct Parents(SortedMap<String, Option<String>>);
+struct Parents(BTreeMap<String, Option<String>>);
 
 impl Parents {
     fn of(&mut self, walk: &mut Walk, layer: &str) -> Option<String> {
@@ -116,7 +117,7 @@ impl Parents {
     /// The layers from the bottom up to this one. Ends at a parent that is not there, and at a circle, and says
     /// so.
     fn chain(&mut self, walk: &mut Walk, id: NodeId, top: &str) -> Vec<String> {
-        let (mut layers, mut seen) = (Vec::new(), SortedSet::new());
+        let (mut layers, mut seen) = (Vec::new(), BTreeSet::new());
         let mut next = Some(top.to_owned());
         while let Some(layer) = next {
             let is_there = layers.is_empty()

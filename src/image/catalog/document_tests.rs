@@ -1,12 +1,13 @@
 //! Problems of documents: their kinds, their members, names and platforms.
 
+use std::collections::BTreeSet;
+
 use super::testing::{
     Archive, LAYERS, NAMED, config, descriptor, digest, expect, found, index, manifest, with_config,
     with_index, with_manifest,
 };
 use super::*;
 use crate::image::manifest::{INDEX, LAYER_GZIP, LAYER_TAR, MANIFEST};
-use crate::sorted::SortedSet;
 #[test]
 fn documents_of_the_wrong_kind() {
     let both = with_manifest(|text| text.replacen('{', r#"{"manifests":[],"#, 1));
@@ -119,7 +120,7 @@ fn attestations() {
     let of_config = [("field_missing", ""); 3];
     expect(&good, &of_config);
     assert_eq!(good.images.len(), 1);
-    let kinds: SortedSet<_> = good.nodes.iter().map(|node| node.kind).collect();
+    let kinds: BTreeSet<_> = good.nodes.iter().map(|node| node.kind).collect();
     assert!(kinds.contains(&NodeKind::Attestation));
     let wrong = format!(r#""vnd.docker.reference.digest":"{}","#, digest("x"));
     for about in [&wrong[..], ""] {

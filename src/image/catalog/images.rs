@@ -1,5 +1,7 @@
 //! The images of a catalog: what a runtime could run, with names, layers and the history beside them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::link::text_of;
 use super::problem::{LayerProblem, Place};
 use super::walk::Walk;
@@ -11,7 +13,6 @@ use crate::digest::{Digest, chain_id};
 use crate::image::config::Platform;
 use crate::image::json;
 use crate::image::manifest::{CONTAINERD_NAME, REF_NAME};
-use crate::sorted::{SortedMap, SortedSet};
 
 /// An image of one layer without documents.
 pub(super) fn of_bare_layer(node: NodeId) -> ImageEntry {
@@ -40,7 +41,7 @@ pub(super) fn find(walk: &mut Walk) {
         Format::Docker | Format::DockerLegacy => of_docker_list(&walk.catalog),
         Format::Layer => return,
     };
-    let mut in_list = SortedMap::new();
+    let mut in_list = BTreeMap::new();
     for (number, entry) in walk.catalog.docker.iter().enumerate() {
         let config = entry.config.map(|link| walk.catalog.link(link).to);
         if let Some(config) = config {
@@ -58,7 +59,7 @@ pub(super) fn find(walk: &mut Walk) {
 /// several links lead to is one image.
 fn of_index(catalog: &Catalog) -> Vec<ImageEntry> {
     let mut images: Vec<ImageEntry> = Vec::new();
-    let mut seen = SortedSet::new();
+    let mut seen = BTreeSet::new();
     let Some(root) = catalog.root("index.json").or(catalog.root("manifest.json")) else {
         return images;
     };
@@ -97,8 +98,8 @@ const NAME_STEPS: usize = 1 << 20;
 /// The names of all entries of `index.json` that lead to a manifest, in their order: names count there only.
 /// containerd takes its own annotation as it stands, else the other.
 fn names(catalog: &Catalog, root: NodeId, manifest: NodeId, steps: &mut usize) -> Vec<Name> {
-    let mut entries = SortedSet::new();
-    let (mut stack, mut seen) = (vec![manifest], SortedSet::new());
+    let mut entries = BTreeSet::new();
+    let (mut stack, mut seen) = (vec![manifest], BTreeSet::new());
     while let Some(id) = stack.pop() {
         for &link in &catalog.node(id).links_in {
             let from = catalog.link(link).from;

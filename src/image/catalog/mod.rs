@@ -22,10 +22,11 @@ mod schema;
 pub mod verify;
 mod walk;
 
+use std::collections::BTreeSet;
+
 use crate::compress::inflate::Packing;
 use crate::content::Content;
 use crate::digest::Digest;
-use crate::sorted::SortedSet;
 
 use super::config::Platform;
 use super::files::Files;
@@ -355,14 +356,14 @@ pub struct Catalog {
 impl Catalog {
     /// What is wrong with the archive and with documents that are no image's own.
     pub fn shared_problems(&self) -> impl Iterator<Item = &Problem> {
-        let own: SortedSet<NodeId> = self.images.iter().flat_map(ImageEntry::nodes).collect();
+        let own: BTreeSet<NodeId> = self.images.iter().flat_map(ImageEntry::nodes).collect();
         let problems = self.problems.iter();
         problems.filter(move |problem| problem.place.node.is_none_or(|node| !own.contains(&node)))
     }
 
     /// What is wrong with an image's own documents and blobs.
     pub fn problems_in(&self, image: &ImageEntry) -> impl Iterator<Item = &Problem> {
-        let own: SortedSet<NodeId> = image.nodes().collect();
+        let own: BTreeSet<NodeId> = image.nodes().collect();
         own.into_iter().flat_map(|node| self.problems_of(node))
     }
 

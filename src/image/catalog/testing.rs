@@ -1,16 +1,17 @@
 //! Small archives for tests: blobs by their digests, and the documents that name them.
 
+use std::collections::BTreeMap;
+
 use super::{Catalog, OpenError, OpenJob};
 use crate::content::Content;
 use crate::digest::Digest;
 use crate::image::files::tests::tar;
 use crate::image::manifest::{CONFIG, INDEX, LAYER_TAR, LAYOUT, MANIFEST, blob_path};
 use crate::scratch::MemorySpace;
-use crate::sorted::SortedMap;
 
 /// The files of an archive, by their paths.
 #[derive(Clone, Default)]
-pub(crate) struct Archive(pub(crate) SortedMap<String, Vec<u8>>);
+pub(crate) struct Archive(pub(crate) BTreeMap<String, Vec<u8>>);
 
 /// A descriptor's text.
 pub(crate) fn descriptor(media_type: &str, bytes: &[u8], more: &str) -> String {

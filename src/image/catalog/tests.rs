@@ -59,7 +59,7 @@ fn use_all(catalog: &Catalog) {
         assert!(!problem.id().is_empty() && !problem.sentence().is_empty());
     }
     let _ = crate::image::inspect::inspect(catalog, &mut |_, _| ());
-    let digests = crate::sorted::SortedMap::new();
+    let digests = std::collections::BTreeMap::new();
     for image in 0..catalog.images.len() {
         let mut edit = rebuild::ImageEdit::default();
         if let Some(document) = catalog.images[image]

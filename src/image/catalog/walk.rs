@@ -1,7 +1,7 @@
 //! The walk from the roots to all that they lead to: each document is read once, by its own descriptor's
 //! word for what it is. A queue instead of recursion, and limits on all that hostile documents multiply.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::link::NewLink;
 use super::open::holds;
@@ -15,7 +15,6 @@ use crate::content::Content;
 use crate::digest::Digest;
 use crate::image::files::{Fault, Files, Lookup, Via};
 use crate::image::json::{self, Document};
-use crate::sorted::SortedMap;
 
 /// What a blob is put to: the same bytes, named as a manifest and as a layer, are two nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +32,7 @@ pub(super) enum Class {
 pub(super) struct Walk {
     pub(super) catalog: Catalog,
     /// By the path that was asked for, and by the file's own.
-    pub(super) known: SortedMap<(Vec<u8>, Class), NodeId>,
+    pub(super) known: BTreeMap<(Vec<u8>, Class), NodeId>,
     queue: VecDeque<(NodeId, usize)>,
     /// Bytes of documents that may still be read.
     bytes_left: u64,
@@ -73,7 +72,7 @@ impl Walk {
                 problems: Vec::new(),
                 more_problems: 0,
             },
-            known: SortedMap::new(),
+            known: BTreeMap::new(),
             queue: VecDeque::new(),
             bytes_left: DOCUMENTS_LIMIT,
             is_full: false,

@@ -6,8 +6,9 @@
 
 mod index;
 
+use std::collections::BTreeMap;
+
 use crate::content::Content;
-use crate::sorted::SortedMap;
 use crate::tar::Oddity;
 
 pub use index::{FilesError, IndexJob, Indexed, Indexing, Stage};
@@ -154,7 +155,7 @@ pub enum Lookup {
 /// The files of an image. Paths have no `.`, no `..`, no slash in front.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
-    entries: SortedMap<Vec<u8>, Entry>,
+    entries: BTreeMap<Vec<u8>, Entry>,
     faults: Vec<Fault>,
     /// How many faults there were that are not kept.
     more_faults: usize,

@@ -32,7 +32,7 @@ pub(in crate::image) fn tar(entries: &[(&str, u8, &[u8])]) -> Vec<u8> {
             mtime: Time::at(0),
             size: content.len() as u64,
             device: (0, 0),
-            xattrs: &SortedMap::new(),
+            xattrs: &BTreeMap::new(),
         };
         encode(&header, Format::Gnu, &mut out);
         out.extend_from_slice(content);

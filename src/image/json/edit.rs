@@ -1,9 +1,10 @@
 //! New bytes of a document in which all that was not touched stands as it stood, and what is put in looks like
 //! what is around it: compact or indented, with the blanks that are there.
 
+use std::collections::BTreeMap;
+
 use super::node::{Kind, Node};
 use super::{Document, JsonError};
-use crate::sorted::SortedMap;
 
 /// Why an edit cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +85,7 @@ pub enum Item<'a> {
 /// Changes to a document. Nodes given to it must be of that document.
 pub struct Edits<'a> {
     document: &'a Document,
-    changes: SortedMap<u32, Change>,
+    changes: BTreeMap<u32, Change>,
 }
 
 enum Change {
@@ -105,7 +106,7 @@ impl<'a> Edits<'a> {
             Some(error) => Err(EditError::Damaged(error.clone())),
             None => Ok(Self {
                 document,
-                changes: SortedMap::new(),
+                changes: BTreeMap::new(),
             }),
         }
     }

@@ -1,8 +1,9 @@
 //! From documents to values of Rust: by member, with errors that name the place. Plain functions over one kind
 //! of document, since what derives over any kind of input are a third of the page's core.
 
+use std::collections::BTreeMap;
+
 use super::{Document, FaultKind, JsonError, Kind, Node};
-use crate::sorted::SortedMap;
 
 /// The most values of a document that is read as one value of Rust: 20 bytes of index each.
 const NODES: usize = 1 << 23;
@@ -268,7 +269,7 @@ impl<T: FromJson> FromJson for Vec<T> {
     }
 }
 
-impl<T: FromJson> FromJson for SortedMap<String, T> {
+impl<T: FromJson> FromJson for BTreeMap<String, T> {
     fn from_json(node: Node<'_>) -> Result<Self, ReadError> {
         if node.kind() != Kind::Object {
             return Err(ReadError::at(node, "an object is wanted here"));

@@ -3,9 +3,10 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Content, Dialect, Failure, Fs, Kind, Remains, SortedMap, apply, escape};
+use super::{Content, Dialect, Failure, Fs, Kind, Remains, apply, escape};
 
 /// Layers, and what is known of them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -111,7 +112,7 @@ struct Line<'a> {
     name: Vec<u8>,
     target: Vec<u8>,
     device: (i64, i64),
-    options: SortedMap<&'a str, Vec<u8>>,
+    options: BTreeMap<&'a str, Vec<u8>>,
     records: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -169,7 +170,7 @@ fn parse_line(line: &str) -> Result<Line<'_>, String> {
         name,
         target: Vec::new(),
         device: (0, 0),
-        options: SortedMap::new(),
+        options: BTreeMap::new(),
         records: Vec::new(),
     };
     while let Some(word) = words.next() {
@@ -450,7 +451,7 @@ pub struct Seen {
     pub gid: u32,
     /// None for the time of unpacking.
     pub mtime: Option<(i64, u32)>,
-    pub xattrs: SortedMap<Vec<u8>, Vec<u8>>,
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The text of a short file, the digest of another, a target, or a device.
     pub what: String,
     /// The first path of the same inode, if that is another.
@@ -508,9 +509,9 @@ impl Seen {
 }
 
 /// What a model shows, path by path; the root is `.`.
-pub fn describe(fs: &Fs, times: bool) -> SortedMap<String, String> {
-    let mut firsts = SortedMap::new();
-    let mut lines = SortedMap::new();
+pub fn describe(fs: &Fs, times: bool) -> BTreeMap<String, String> {
+    let mut firsts = BTreeMap::new();
+    let mut lines = BTreeMap::new();
     for (path, number) in fs.walk() {
         let path = if path.is_empty() {
             ".".to_owned()

@@ -3,12 +3,12 @@
 //! symbolic links, as runtimes do before they dare to touch anything.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use super::errno::Errno;
 use super::rule::EntryPlace;
 use super::xattr;
 use crate::content::Content;
-use crate::sorted::SortedMap;
 use crate::tree::{NAME_MAX, Time};
 
 /// The longest path that the kernel takes, its terminating zero included (PATH_MAX).
@@ -18,7 +18,7 @@ pub(super) const PATH_MAX: usize = 4096;
 pub type Number = u64;
 
 /// Numbers by names or paths. All maps here are of this one type, as the page pays for each of its own.
-pub type ByBytes = SortedMap<Vec<u8>, u64>;
+pub type ByBytes = BTreeMap<Vec<u8>, u64>;
 
 const ROOT: Number = 0;
 
@@ -58,7 +58,7 @@ pub struct Inode {
     /// When it was modified; none for the moment of unpacking.
     pub mtime: Option<Time>,
     /// Extended attributes.
-    pub xattrs: SortedMap<Vec<u8>, Vec<u8>>,
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The entry that made it or, of a directory, that last said how it is; of one without an entry, the first
     /// that needed it.
     pub entry: EntryPlace,
@@ -190,7 +190,7 @@ impl Fs {
             uid: 0,
             gid: 0,
             mtime: None,
-            xattrs: SortedMap::new(),
+            xattrs: BTreeMap::new(),
             entry: self.at,
             links: 0,
         });
@@ -421,7 +421,7 @@ impl Fs {
                     gone.push(inode.entry);
                 }
                 inode.kind = Kind::Ghost;
-                inode.xattrs = SortedMap::new();
+                inode.xattrs = BTreeMap::new();
             }
         }
     }

@@ -9,11 +9,11 @@
 //! - One block of zeros and then something else is an error; only one at the end is an end.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use super::go_number::{numeric, octal, parse_int, pax_time};
 use super::go_sparse::{self, Map};
 use crate::content::{Content, ContentError};
-use crate::sorted::SortedMap;
 use crate::tar::{BLOCK, FILE_LIMIT, Window, expand, padding};
 use crate::tree::Time;
 
@@ -68,7 +68,7 @@ pub(super) struct GoEntry {
 }
 
 /// PAX records by keyword: the last of each.
-pub(super) type Records = SortedMap<Vec<u8>, Vec<u8>>;
+pub(super) type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Before a name of an xattr in a PAX keyword.
 pub(super) const XATTR: &[u8] = b"SCHILY.xattr.";

@@ -33,8 +33,6 @@ mod tests;
 use std::fmt;
 
 use crate::content::Content;
-#[cfg(test)]
-use crate::sorted::SortedMap;
 use crate::tar::TarError;
 #[cfg(test)]
 use crate::text::escape;

@@ -1,12 +1,13 @@
 //! The system calls that unpacking makes, so that the same steps run on the file system in memory and on a
 //! directory of a machine. Paths are absolute and clean, and lead nowhere but into the root.
 
+use std::collections::BTreeMap;
+
 use super::Why;
 use super::errno::Errno;
 use super::fs::{Fs, Kind, Number};
 use super::xattr;
 use crate::content::Content;
-use crate::sorted::SortedMap;
 use crate::tree::Time;
 
 /// What something is, as far as unpacking asks.
@@ -30,7 +31,7 @@ pub(crate) struct Attributes {
     pub gid: u32,
     /// None for the moment of unpacking.
     pub mtime: Option<Time>,
-    pub xattrs: SortedMap<Vec<u8>, Vec<u8>>,
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// A file system that layers are applied to. Symbolic links on the way to the last name are followed, as long

@@ -1,5 +1,6 @@
 //! A layer's tree as a directory on the disk that overlayfs takes, and back as rows.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,6 @@ use super::system_call::{c, getxattr, listxattr, names_in, raw_device, stat_of, 
 use super::{KernelError, at};
 use crate::content::Content;
 use crate::overlay::mount::{Detail, FileType, Marks, Row, SetTime};
-use crate::sorted::SortedMap;
 use crate::tree::{Ino, Inode, Metadata, Node, Tree};
 
 /// Reads a directory of the disk, without following anything.
@@ -81,7 +81,7 @@ pub(super) fn read_rows(top: &Path, rows: &mut Vec<Row>) -> Result<(), KernelErr
 ///
 /// Names are made in the reverse order of their bytes: tmpfs lists the newest first, so it lists them in order.
 pub(super) fn write_layer(top: &Path, tree: &Tree, marks: Marks) -> Result<(), KernelError> {
-    let mut made: SortedMap<Ino, PathBuf> = SortedMap::new();
+    let mut made: BTreeMap<Ino, PathBuf> = BTreeMap::new();
     let mut directories = Vec::new();
     let mut pending = vec![(Some(Ino::ROOT), top.to_owned())];
     while let Some((ino, path)) = pending.pop() {

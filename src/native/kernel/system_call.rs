@@ -1,5 +1,6 @@
 //! The calls of [`Call`] as system calls of this thread, made as whoever calls.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -16,11 +17,10 @@ use crate::overlay::mount::{
     Call, Caller, Errno, FileType, Io, NodeType, OnDescriptor, OpenFlags, Reply, SetTime, SetXattr, Stat,
     System,
 };
-use crate::sorted::SortedMap;
 use crate::tree::{Device, Time};
 
 /// Files that are open, by the numbers that callers chose.
-pub(super) type Files = SortedMap<u8, OwnedFd>;
+pub(super) type Files = BTreeMap<u8, OwnedFd>;
 
 /// The files that this thread sees, as they are, as a [`System`]. None stays open.
 pub struct Process;

@@ -1,12 +1,12 @@
 //! What was written in a mount as a layer: the upperdir without what only overlayfs understands.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::lookup::{Dentry, Real};
 use super::op::chain_path;
 use super::upper::{Attributes, FileName, Upper};
 use super::{FileType, Marks, Overlay, UpperKind};
-use crate::sorted::SortedMap;
 use crate::tree::{Directory, Ino, Metadata, Name, Node, Tree};
 
 /// A layer made of an upperdir, and what did not come along.
@@ -57,7 +57,7 @@ struct Commit<'o> {
     overlay: &'o Overlay,
     tree: Tree,
     /// The numbers in the tree of inodes that have more names than one.
-    linked: SortedMap<Real, Ino>,
+    linked: BTreeMap<Real, Ino>,
     left_out: Vec<LeftOut>,
 }
 
@@ -70,7 +70,7 @@ impl Overlay {
         let mut commit = Commit {
             overlay: self,
             tree: Tree::new(Metadata::default(), whiteout_time),
-            linked: SortedMap::new(),
+            linked: BTreeMap::new(),
             left_out: Vec::new(),
         };
         let metadata = commit.travelling(root, || b"/".to_vec());
@@ -99,7 +99,7 @@ impl Commit<'_> {
     /// Attributes without those of overlayfs, and without those that a layer cannot hold.
     fn travelling(&mut self, attributes: &Attributes, path: impl Fn() -> Vec<u8>) -> Metadata {
         let marks = self.overlay.marks();
-        let mut xattrs = SortedMap::new();
+        let mut xattrs = BTreeMap::new();
         for (name, value) in attributes.xattrs.iter() {
             match marks.unescape(name) {
                 None => {}

@@ -13,7 +13,7 @@ impl Upper {
     pub fn from_layer(tree: &Tree, marks: Marks, now: Time) -> Self {
         let root = tree.inode(Ino::ROOT);
         let mut upper = Self::new(attributes(&root.metadata, now));
-        let mut numbers = crate::sorted::SortedMap::new();
+        let mut numbers = std::collections::BTreeMap::new();
         let mut pending = vec![(Ino::ROOT, Self::ROOT)];
         while let Some((ino, number)) = pending.pop() {
             let Some(directory) = tree.directory(ino) else {

@@ -33,6 +33,7 @@ mod upper;
 mod walk;
 mod xattr;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -57,7 +58,6 @@ pub use row::{Detail, Row};
 pub use system::{Executed, System, walk};
 pub use upper::{Attributes, FileName, Slot, Upper, UpperInode, UpperKind};
 
-use crate::sorted::{SortedMap, SortedSet};
 use crate::tree::Time;
 
 /// A mounted overlay. A clone costs nothing: it is how the steps of a container's history are kept.
@@ -73,9 +73,9 @@ pub struct Overlay {
     /// directory and the name. A further name of a file is not known to be copied unless a mark says so.
     origins: OrdMap<(u64, FileName), Real>,
     /// Files that stay open, by numbers that callers choose.
-    descriptors: SortedMap<u8, Descriptor>,
+    descriptors: BTreeMap<u8, Descriptor>,
     /// The layers in which directories with whiteouts by xattr were met since it was mounted.
-    has_xwhiteouts: SortedSet<usize>,
+    has_xwhiteouts: BTreeSet<usize>,
 }
 
 impl Overlay {
@@ -94,8 +94,8 @@ impl Overlay {
             options,
             unpacked: now,
             origins: OrdMap::new(),
-            descriptors: SortedMap::new(),
-            has_xwhiteouts: SortedSet::new(),
+            descriptors: BTreeMap::new(),
+            has_xwhiteouts: BTreeSet::new(),
         };
         overlay.note_roots();
         Ok(overlay)

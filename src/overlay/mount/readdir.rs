@@ -1,6 +1,8 @@
 //! Listing a directory: the union of its layers, less the whiteouts that the kernel notices
 //! (fs/overlayfs/readdir.c).
 
+use std::collections::BTreeMap;
+
 use super::event::Rule;
 use super::lookup::{Dentry, Real};
 use super::lower::Child;
@@ -8,7 +10,6 @@ use super::op::{Done, Op, chain_path};
 use super::permission::READ;
 use super::upper::FileName;
 use super::{FileType, Overlay, Reply};
-use crate::sorted::SortedMap;
 
 /// A name in a merged listing.
 pub(super) struct Entry {
@@ -27,7 +28,7 @@ impl Overlay {
     pub(super) fn merged_names(&self, dentry: &Dentry) -> Vec<Entry> {
         let upper = dentry.upper.map(|number| Real { layer: 0, number });
         let reals: Vec<Real> = upper.into_iter().chain(dentry.lower.iter().copied()).collect();
-        let mut places: SortedMap<FileName, usize> = SortedMap::new();
+        let mut places: BTreeMap<FileName, usize> = BTreeMap::new();
         let mut entries: Vec<Option<Entry>> = Vec::new();
         let mut lowest = Vec::new();
         for (position, real) in reals.iter().enumerate() {

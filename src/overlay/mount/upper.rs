@@ -2,12 +2,12 @@
 //!
 //! A persistent value: a clone costs nothing, so every step of a container's history keeps its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
 
 use super::data::Data;
-use crate::sorted::SortedMap;
 use crate::tree::{Device, Time, Xattrs};
 
 /// A name in a directory: any bytes but `/` and zero, at most 255. Unlike those of a layer's tree they can begin
@@ -92,7 +92,7 @@ impl UpperInode {
 pub struct Upper {
     inodes: OrdMap<u64, Arc<UpperInode>>,
     /// How often inodes are held open: they stay without a name.
-    held: SortedMap<u64, u32>,
+    held: BTreeMap<u64, u32>,
     next: u64,
 }
 
@@ -104,7 +104,7 @@ impl Upper {
     pub fn new(root: Attributes) -> Self {
         let mut upper = Self {
             inodes: OrdMap::new(),
-            held: SortedMap::new(),
+            held: BTreeMap::new(),
             next: 0,
         };
         upper.make(UpperKind::Directory(OrdMap::new()), root);

@@ -102,7 +102,7 @@ fn attributes(mut metadata: Metadata, a: &mut Arguments) -> Result<Metadata, Str
 pub(super) fn print(tree: &Tree) -> Vec<String> {
     use super::words::quote;
     let mut lines = Vec::new();
-    let mut seen: crate::sorted::SortedMap<Ino, TreePath> = Default::default();
+    let mut seen: std::collections::BTreeMap<Ino, TreePath> = Default::default();
     let mut pending = vec![(TreePath::ROOT, Ino::ROOT)];
     while let Some((path, ino)) = pending.pop() {
         let inode = tree.inode(ino);

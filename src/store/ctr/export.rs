@@ -1,5 +1,7 @@
 //! `ctr images export`: the archive that containerd writes, byte for byte (images/archive/exporter.go).
 
+use std::collections::BTreeMap;
+
 use super::command::{COMMAND, Command, Run, flags};
 use super::content::check_digest;
 use super::format::json;
@@ -12,7 +14,6 @@ use crate::image::manifest::{CONTAINERD_NAME, LAYOUT, REF_NAME};
 use crate::image::media::Media;
 use crate::image::reference::Reference;
 use crate::layer::Bytes;
-use crate::sorted::SortedMap;
 use crate::store::{Descriptor, Platforms};
 
 pub(super) const EXPORT: Command = Command {
@@ -41,7 +42,7 @@ pub(super) const EXPORT: Command = Command {
 };
 
 /// The files of an archive by their names, in the order in which they stand there, and its directories.
-type Files = SortedMap<String, (u32, Bytes)>;
+type Files = BTreeMap<String, (u32, Bytes)>;
 
 /// What is written, so far.
 struct Export<'a> {

@@ -1,11 +1,12 @@
 //! `ctr snapshots`.
 
+use std::collections::BTreeMap;
+
 use super::command::{COMMAND, Command, Run, flags, refused};
 use super::format::{bytes, indented, instant, json, second};
 use super::import::unpack as unpack_image;
 use super::option::{Args, Flag, flag, text};
 use super::{Exit, Job, SNAPSHOTTER_FLAG, joined, table};
-use crate::sorted::SortedMap;
 use crate::store::{Labels, Mount, Platforms, SnapshotKind};
 
 /// By which something is kept that nothing else names.
@@ -135,10 +136,10 @@ fn list(job: &mut Job<'_, '_>, _: &Args) -> Result<(), Exit> {
 fn tree(job: &mut Job<'_, '_>, _: &Args) -> Result<(), Exit> {
     job.check_snapshotter()?;
     let here = job.client.here();
-    let mut children: SortedMap<&str, Vec<&str>> = SortedMap::new();
+    let mut children: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     // In the order in which they are named first, as a parent or by themselves.
     let mut pending: Vec<(&str, usize)> = Vec::new();
-    let mut named = crate::sorted::SortedSet::new();
+    let mut named = std::collections::BTreeSet::new();
     for (key, snapshot) in here.snapshots.iter() {
         for name in [key, snapshot.parent.as_str()] {
             let is_root = here

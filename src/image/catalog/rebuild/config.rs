@@ -1,13 +1,12 @@
 //! A configuration with other DiffIDs, another history or other settings, all else as it stands: fields that
 //! handroll does not know are Docker's, or someone else's, and mean something to them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::settings;
 use crate::digest::Digest;
 use crate::image::config::Settings;
 use crate::image::json::{self, EditError, Edits, Item, Node, Value};
-use crate::sorted::SortedMap;
 
 /// Changes to a configuration. What is `None` stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +77,7 @@ pub(super) fn set_texts<'a>(edits: &mut Edits<'a>, object: Node<'a>, name: &str,
         let values = texts.into_iter().map(Value::String).collect();
         return edits.set_member(object, name, Value::Array(values));
     };
-    let mut old: SortedMap<String, VecDeque<Node<'a>>> = SortedMap::new();
+    let mut old: BTreeMap<String, VecDeque<Node<'a>>> = BTreeMap::new();
     for (node, text) in list.elements().filter_map(|node| Some((node, node.as_str()?))) {
         old.entry(text.into_owned()).or_default().push_back(node);
     }

@@ -1,5 +1,7 @@
 //! Docker's list of an edited archive, and the layout that a docker archive becomes when it is edited.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::config::{ConfigEdits, edit_config};
 use super::manifest::edit_manifest;
 use super::{Body, ImageDocuments, LayerSlot, NewLayer, Output, Rebuild, RebuildError, Rebuilt, put_marker};
@@ -12,10 +14,9 @@ use crate::image::config::{Platform, Settings};
 use crate::image::json::{self, Edits, Item, Node, Value};
 use crate::image::manifest::{self, CONTAINERD_NAME, REF_NAME, blob_path};
 use crate::image::reference::Reference;
-use crate::sorted::{SortedMap, SortedSet};
 
 /// The images that the entries of Docker's list are.
-fn images_of_entries(rebuild: &Rebuild<'_>) -> SortedMap<usize, usize> {
+fn images_of_entries(rebuild: &Rebuild<'_>) -> BTreeMap<usize, usize> {
     let images = rebuild.catalog.images.iter().enumerate();
     images
         .filter_map(|(number, image)| Some((image.docker?, number)))
@@ -23,7 +24,7 @@ fn images_of_entries(rebuild: &Rebuild<'_>) -> SortedMap<usize, usize> {
 }
 
 /// The links of the entries of Docker's list whose images are edited or removed.
-pub(super) fn entries_of_edited(rebuild: &Rebuild<'_>) -> SortedSet<LinkId> {
+pub(super) fn entries_of_edited(rebuild: &Rebuild<'_>) -> BTreeSet<LinkId> {
     let images = images_of_entries(rebuild);
     let is_edited = |entry: &usize| {
         images
@@ -108,7 +109,7 @@ fn set_layers<'a>(edits: &mut Edits<'a>, element: Node<'a>, paths: Vec<String>) 
         let values = paths.into_iter().map(Value::String).collect();
         return edits.set_member(element, "Layers", Value::Array(values));
     };
-    let old: SortedMap<_, _> = (list.elements())
+    let old: BTreeMap<_, _> = (list.elements())
         .filter_map(|node| Some((node.as_str()?.into_owned(), node)))
         .collect();
     let items = paths.into_iter().map(|path| {
@@ -133,8 +134,8 @@ pub(super) fn rebuild(rebuild: &Rebuild<'_>) -> Result<Rebuilt, RebuildError> {
     put_marker(&mut out, catalog);
     let (mut images, mut entries) = (Vec::new(), Vec::new());
     let mut list = Vec::new();
-    let mut kept = SortedSet::new();
-    let mut changed = SortedMap::new();
+    let mut kept = BTreeSet::new();
+    let mut changed = BTreeMap::new();
     for number in 0..catalog.images.len() {
         if rebuild.removed.contains(&number) {
             images.push(None);
@@ -181,7 +182,7 @@ pub(super) fn rebuild(rebuild: &Rebuild<'_>) -> Result<Rebuilt, RebuildError> {
     let old = catalog.root("manifest.json");
     let old = old.filter(|&id| catalog.node(id).kind == NodeKind::DockerManifest);
     changed.extend(old.map(|id| (id, list)));
-    let named: SortedSet<_> = catalog.nodes.iter().map(|node| &node.path[..]).collect();
+    let named: BTreeSet<_> = catalog.nodes.iter().map(|node| &node.path[..]).collect();
     for path in catalog
         .files
         .paths_under(b"blobs/")

@@ -1,6 +1,8 @@
 //! An OCI layout whose images were edited: from the manifests up to `index.json`, then Docker's list, if there
 //! is one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::manifest::{edit_manifest, point};
 use super::{Body, ImageDocuments, LayerSlot, Output, Rebuild, RebuildError, Rebuilt, docker, put_marker};
 use crate::digest::Digest;
@@ -11,7 +13,6 @@ use crate::image::json::{Edits, Kind, Node, Value};
 use crate::image::manifest::{CONTAINERD_NAME, REF_NAME};
 use crate::image::media::REFERENCE_DIGEST;
 use crate::image::reference::Reference;
-use crate::sorted::{SortedMap, SortedSet};
 
 /// What becomes of a node.
 #[derive(Clone)]
@@ -23,28 +24,28 @@ enum Outcome {
 
 struct Walk<'a, 'b> {
     rebuild: &'b Rebuild<'a>,
-    outcomes: SortedMap<NodeId, Outcome>,
-    changed: SortedMap<NodeId, Document>,
+    outcomes: BTreeMap<NodeId, Outcome>,
+    changed: BTreeMap<NodeId, Document>,
     dropped: Vec<LinkId>,
     images: Vec<Option<ImageDocuments>>,
     /// The images whose configuration is another one now.
-    new_configs: SortedSet<usize>,
+    new_configs: BTreeSet<usize>,
     /// What is to be said anew of the image that a link leads to.
-    renamed: SortedMap<LinkId, Reference>,
-    platforms: SortedMap<LinkId, Platform>,
+    renamed: BTreeMap<LinkId, Reference>,
+    platforms: BTreeMap<LinkId, Platform>,
 }
 
 pub(super) fn rebuild(rebuild: &Rebuild<'_>) -> Result<Rebuilt, RebuildError> {
     let catalog = rebuild.catalog;
     let mut walk = Walk {
         rebuild,
-        outcomes: SortedMap::new(),
-        changed: SortedMap::new(),
+        outcomes: BTreeMap::new(),
+        changed: BTreeMap::new(),
         dropped: Vec::new(),
         images: Vec::new(),
-        new_configs: SortedSet::new(),
-        renamed: SortedMap::new(),
-        platforms: SortedMap::new(),
+        new_configs: BTreeSet::new(),
+        renamed: BTreeMap::new(),
+        platforms: BTreeMap::new(),
     };
     for image in 0..catalog.images.len() {
         walk.image(image)?;
@@ -149,7 +150,7 @@ impl Walk<'_, '_> {
         let was = outcomes
             .iter()
             .filter(|(_, outcome)| !matches!(outcome, Outcome::Same));
-        let was: SortedSet<_> = was.filter_map(|&(link, _)| digest(link)).collect();
+        let was: BTreeSet<_> = was.filter_map(|&(link, _)| digest(link)).collect();
         for (link, outcome) in outcomes {
             let about = catalog.link(*link).annotation(REFERENCE_DIGEST);
             if about.is_some_and(|about| was.contains(about)) {
@@ -181,7 +182,7 @@ impl Walk<'_, '_> {
         let mut edits = Edits::new(document).map_err(|error| self.rebuild.error(id, error))?;
         let list = document.at("/manifests");
         // Links are in the order of the list, and each element has at most one.
-        let descriptors: SortedMap<String, Node<'_>> = (list.iter().flat_map(Node::elements).enumerate())
+        let descriptors: BTreeMap<String, Node<'_>> = (list.iter().flat_map(Node::elements).enumerate())
             .map(|(number, node)| (format!("/manifests/{number}"), node))
             .collect();
         for (link, outcome) in outcomes {
@@ -235,7 +236,7 @@ impl Walk<'_, '_> {
         let left: Vec<_> = (catalog.node_ids())
             .filter(|(id, node)| !catalog.roots.contains(id) && !named.contains(&node.path[..]))
             .collect();
-        let mut paths: SortedSet<Vec<u8>> = left.iter().map(|(_, node)| node.path.clone()).collect();
+        let mut paths: BTreeSet<Vec<u8>> = left.iter().map(|(_, node)| node.path.clone()).collect();
         // The links in the archive that led there.
         let links = left.iter().flat_map(|(_, node)| &node.links_in);
         let claims = links.filter_map(|&link| catalog.link(link).digest.as_ref()?.path());
@@ -255,7 +256,7 @@ impl Walk<'_, '_> {
     }
 
     /// The layers that edited images keep: the image's number, and the layer's.
-    fn kept_layers(&self) -> SortedSet<(usize, usize)> {
+    fn kept_layers(&self) -> BTreeSet<(usize, usize)> {
         let edited = self.rebuild.edits.keys();
         let kept = edited.flat_map(|&image| {
             let slots = self.rebuild.slots(image).into_iter();
@@ -268,16 +269,16 @@ impl Walk<'_, '_> {
     }
 
     /// The paths of all that the documents still name, of what came.
-    fn named(&self) -> SortedSet<&[u8]> {
+    fn named(&self) -> BTreeSet<&[u8]> {
         let catalog = self.rebuild.catalog;
-        let mut images = SortedMap::new();
+        let mut images = BTreeMap::new();
         for (number, image) in catalog.images.iter().enumerate() {
             images.extend(image.manifest.map(|id| (id, number)));
         }
         let list = catalog.root("manifest.json");
         let kept = self.kept_layers();
         let in_list = docker::entries_of_edited(self.rebuild);
-        let (mut named, mut seen) = (SortedSet::new(), SortedSet::new());
+        let (mut named, mut seen) = (BTreeSet::new(), BTreeSet::new());
         let mut stack = catalog.roots.clone();
         while let Some(id) = stack.pop() {
             if !seen.insert(id) {

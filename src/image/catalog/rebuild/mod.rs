@@ -13,6 +13,8 @@ mod manifest;
 mod plan;
 mod settings;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Catalog, Format, LinkId, NodeId, State};
 use crate::compress::inflate::Packing;
 use crate::content::Content;
@@ -23,7 +25,6 @@ use crate::image::files::Lookup;
 use crate::image::json::EditError;
 use crate::image::manifest::{LAYOUT, blob_path};
 use crate::image::reference::Reference;
-use crate::sorted::{SortedMap, SortedSet};
 
 pub use config::{ConfigEdits, HistorySlot, NewHistory, edit_config};
 pub use manifest::edit_manifest;
@@ -140,9 +141,9 @@ pub struct Rebuilt {
     /// Its files, in order: marker, index and Docker's list, then the blobs, documents first.
     pub files: Vec<OutFile>,
     /// The documents that are written otherwise than they came, indexes and lists included.
-    pub changed: SortedMap<NodeId, Document>,
+    pub changed: BTreeMap<NodeId, Document>,
     /// The documents and layers that nothing names any more, and that are not written.
-    pub gone: SortedSet<NodeId>,
+    pub gone: BTreeSet<NodeId>,
     /// Each image's documents; none of one that was removed.
     pub images: Vec<Option<ImageDocuments>>,
     /// Attestations that told of a manifest that is no more: they are no longer in the index.
@@ -153,19 +154,19 @@ pub struct Rebuilt {
 pub struct Rebuild<'a> {
     catalog: &'a Catalog,
     /// The digests of blobs whose documents do not tell them, as they were computed.
-    digests: &'a SortedMap<NodeId, Digest>,
-    edits: SortedMap<usize, ImageEdit>,
-    removed: SortedSet<usize>,
+    digests: &'a BTreeMap<NodeId, Digest>,
+    edits: BTreeMap<usize, ImageEdit>,
+    removed: BTreeSet<usize>,
 }
 
 impl<'a> Rebuild<'a> {
     /// No edits yet. `digests` are those that were computed of layers; only docker archives need them.
-    pub fn new(catalog: &'a Catalog, digests: &'a SortedMap<NodeId, Digest>) -> Self {
+    pub fn new(catalog: &'a Catalog, digests: &'a BTreeMap<NodeId, Digest>) -> Self {
         Self {
             catalog,
             digests,
-            edits: SortedMap::new(),
-            removed: SortedSet::new(),
+            edits: BTreeMap::new(),
+            removed: BTreeSet::new(),
         }
     }
 
@@ -216,8 +217,8 @@ impl<'a> Rebuild<'a> {
         Rebuilt {
             images: images.collect(),
             files: out.files(self.catalog),
-            changed: SortedMap::new(),
-            gone: SortedSet::new(),
+            changed: BTreeMap::new(),
+            gone: BTreeSet::new(),
             dropped: Vec::new(),
         }
     }
@@ -250,7 +251,7 @@ impl<'a> Rebuild<'a> {
 
 /// The files to be written, by their paths.
 #[derive(Default)]
-struct Output(SortedMap<Vec<u8>, Body>);
+struct Output(BTreeMap<Vec<u8>, Body>);
 
 impl Output {
     fn put(&mut self, path: impl Into<Vec<u8>>, body: Body) {
@@ -280,7 +281,7 @@ impl Output {
     /// All files: the marker, what points, the documents among the blobs, and the layers last.
     fn files(self, catalog: &Catalog) -> Vec<OutFile> {
         const FIRST: [&[u8]; 4] = [b"oci-layout", b"index.json", b"manifest.json", b"repositories"];
-        let documents: SortedSet<&[u8]> = catalog
+        let documents: BTreeSet<&[u8]> = catalog
             .nodes
             .iter()
             .filter(|node| node.kind.is_document())

@@ -1,7 +1,8 @@
 //! The files of an archive as a tar: which bytes follow which.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::OutFile;
-use crate::sorted::{SortedMap, SortedSet};
 use crate::tar::{EntryHeader, EntryType, Format, encode, padding};
 use crate::tree::Time;
 
@@ -18,7 +19,7 @@ pub enum TarPart {
 /// stand before what is in them.
 pub fn tar_plan(files: &[OutFile]) -> Vec<TarPart> {
     let (mut parts, mut bytes) = (Vec::new(), Vec::new());
-    let mut directories = SortedSet::new();
+    let mut directories = BTreeSet::new();
     for (number, file) in files.iter().enumerate() {
         let slashes = (0..file.path.len()).filter(|&at| file.path[at] == b'/');
         for slash in slashes {
@@ -55,7 +56,7 @@ fn header(name: &[u8], entry_type: EntryType, size: u64, out: &mut Vec<u8>) {
         mtime: Time::at(0),
         size,
         device: (0, 0),
-        xattrs: &SortedMap::new(),
+        xattrs: &BTreeMap::new(),
     };
     // Its blocks, behind content that need not end with one.
     let mut blocks = Vec::new();

@@ -1,11 +1,12 @@
 //! Settings ⇄ the configuration's document: read leniently, as anyone wrote them, and written field by field
 //! where they differ.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::config::set_texts;
 use crate::image::catalog::link::text_of;
 use crate::image::config::{Platform, Settings};
 use crate::image::json::{Edits, Kind, Node, Value};
-use crate::sorted::{SortedMap, SortedSet};
 
 impl Settings {
     /// The settings that a configuration holds. Values are taken as they stand; what has another type than it
@@ -21,7 +22,7 @@ impl Settings {
                 .iter()
                 .flat_map(Node::children)
                 .filter_map(|node| node.key());
-            members.map(|key| key.into_owned()).collect::<SortedSet<_>>()
+            members.map(|key| key.into_owned()).collect::<BTreeSet<_>>()
         };
         let labels = config.and_then(|config| config.field("Labels"));
         let labels = labels.iter().flat_map(Node::children).filter_map(|label| {
@@ -127,7 +128,7 @@ fn edit_execution<'a>(edits: &mut Edits<'a>, config: Node<'a>, before: &Settings
     ] {
         edit_map(edits, config, name, &empties(before), &empties(after));
     }
-    let values = |labels: &SortedMap<String, String>| {
+    let values = |labels: &BTreeMap<String, String>| {
         let values = labels
             .iter()
             .map(|(key, text)| (key.clone(), text.clone().into()));
@@ -142,10 +143,10 @@ fn edit_execution<'a>(edits: &mut Edits<'a>, config: Node<'a>, before: &Settings
     );
 }
 
-type Members = SortedMap<String, Value>;
+type Members = BTreeMap<String, Value>;
 
 /// A set as the specification keeps it: an object with empty objects as values.
-fn empties(keys: &SortedSet<String>) -> Members {
+fn empties(keys: &BTreeSet<String>) -> Members {
     let empty = |key: &String| (key.clone(), Value::Object(Vec::new()));
     keys.iter().map(empty).collect()
 }

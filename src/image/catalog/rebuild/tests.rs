@@ -1,12 +1,13 @@
 //! Archives that were edited, and read again: what was not touched is byte for byte what it was.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::image::Settings;
 use crate::image::archive::{LayerBlob, documents};
 use crate::image::catalog::testing::{Archive, NAMED, config, descriptor, index, manifest};
 use crate::image::json;
 use crate::image::manifest::{CONFIG, INDEX, LAYER_GZIP, MANIFEST};
-use crate::sorted::SortedMap;
 
 /// The files that are written, with the blobs of new layers, whose bytes are these texts.
 fn written(rebuilt: &Rebuilt, layers: &[&str]) -> Archive {
@@ -226,7 +227,7 @@ fn layers_keep_their_descriptors_and_lose_what_is_false() {
 fn an_image_that_is_removed_takes_along_what_only_it_has() {
     let archive = nested();
     let catalog = archive.open();
-    let digests = SortedMap::new();
+    let digests = BTreeMap::new();
     let mut remove = Rebuild::new(&catalog, &digests);
     remove.remove(0);
     let after = written(&remove.finish().unwrap(), &[]);
@@ -322,7 +323,7 @@ fn a_docker_archive_becomes_a_layout_too() {
     assert_eq!(again.docker[0].tags, ["other:2"]);
     assert_eq!(again.images[0].layers.len(), 1);
     // The digest of a layer that nobody computed is not guessed.
-    let none = SortedMap::new();
+    let none = BTreeMap::new();
     let mut blind = Rebuild::new(&catalog, &none);
     blind.edit(0, ImageEdit::default());
     assert_eq!(
@@ -364,7 +365,7 @@ fn a_bare_layer_becomes_an_image() {
     let unchanged = written(&rebuild(&catalog, []), &[]);
     assert_eq!(
         unchanged.0,
-        SortedMap::from([("layer.tar".to_owned(), tar.clone())])
+        BTreeMap::from([("layer.tar".to_owned(), tar.clone())])
     );
     let layer = LayerBlob::of_tests(&tar);
     let edit = ImageEdit {
@@ -408,7 +409,7 @@ fn settings_come_back_from_what_they_were_written_as() {
     );
     let expected = Settings {
         env: vec!["A".to_owned(), "B=c".to_owned()],
-        labels: SortedMap::from([("b".to_owned(), "c".to_owned())]),
+        labels: BTreeMap::from([("b".to_owned(), "c".to_owned())]),
         ..Settings::default()
     };
     assert_eq!(Settings::from_config(odd.root().unwrap()), expected);
@@ -425,7 +426,7 @@ fn full() -> Settings {
         stop_signal: Some("SIGTERM".to_owned()),
         author: Some("me".to_owned()),
         created: Some("2025-01-01T00:00:00Z".to_owned()),
-        labels: SortedMap::from([("a".to_owned(), "b".to_owned()), ("c".to_owned(), "d".to_owned())]),
+        labels: BTreeMap::from([("a".to_owned(), "b".to_owned()), ("c".to_owned(), "d".to_owned())]),
         exposed_ports: texts(&["80/tcp", "90/udp"]).into_iter().collect(),
         volumes: texts(&["/data"]).into_iter().collect(),
         platform: Platform {
