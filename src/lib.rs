@@ -18,6 +18,7 @@ pub mod content;
 pub mod windows;
 pub mod scratch;
 pub mod text;
+mod rules;
 mod base64;
 pub mod tree;
 pub mod tar;

@@ -4,6 +4,7 @@
 use super::mount_point::MountPoint;
 use super::system_call::SystemCall;
 use crate::overlay::mount::Call;
+use crate::rules::{fill, rules};
 use crate::text::escape;
 
 /// One step.
@@ -28,9 +29,7 @@ pub struct Step {
 impl Step {
     /// What it does, in one sentence or two.
     pub fn sentence(&self) -> String {
-        self.rule
-            .sentence()
-            .replace("{text}", &escape(self.text.as_bytes()))
+        fill(self.rule.sentence(), &[("{text}", escape(self.text.as_bytes()))])
     }
 }
 
@@ -99,46 +98,10 @@ impl Machine {
     }
 }
 
-macro_rules! rules {
-    ($($variant:ident $id:literal: $sentence:literal, $source:literal;)*) => {
-        /// What a step is.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[allow(missing_docs, reason = "the sentence says what it is")]
-        pub enum StepRule {
-            $($variant,)*
-        }
-
-        impl StepRule {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            fn row(self) -> (&'static str, &'static str, &'static str) {
-                match self {
-                    $(Self::$variant => ($id, $sentence, $source),)*
-                }
-            }
-        }
-    };
-}
-
-impl StepRule {
-    /// Its stable name.
-    pub fn id(self) -> &'static str {
-        self.row().0
-    }
-
-    /// What it says, with `{text}` for what a step fills in.
-    pub fn sentence(self) -> &'static str {
-        self.row().1
-    }
-
-    /// Where it is written down: a file of runtime-spec, a function of runc, or a manual page.
-    pub fn source(self) -> &'static str {
-        self.row().2
-    }
-}
-
 rules! {
+    /// What a step is. Its sentence has `{text}`; its source is a file of runtime-spec, a function of runc, or a manual
+    /// page.
+    StepRule;
     BundleRead "bundle.read": "runc reads config.json and makes a state directory with a fifo in it, which will hold the program back until the container is started.", "runtime-spec, runtime.md, Lifecycle";
     CgroupMade "cgroup.make": "A cgroup is made, {text}; its limits and its list of devices hold for every process of the container.", "runtime-spec, config-linux.md, Control groups";
     InitStarted "init.start": "runc starts itself again as `runc init`, from a read-only mount of its own program, lest a container overwrite that.", "runc, nsenter/cloned_binary.c";

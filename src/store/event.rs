@@ -1,5 +1,6 @@
 //! What happens in a store, in order, by rules with stable names.
 
+use crate::rules::{fill, rules};
 use crate::text::escape;
 
 /// What an event is about.
@@ -146,18 +147,7 @@ impl Event {
             ("{other}", shown(&self.other)),
             ("{count}", self.count.to_string()),
         ];
-        // Part by part from the left, so that what a name holds is not taken for a part.
-        let mut sentence = String::new();
-        let mut rest = self.rule.sentence();
-        while let Some(start) = rest.find('{') {
-            sentence.push_str(&rest[..start]);
-            rest = &rest[start..];
-            let part = parts.iter().find(|(name, _)| rest.starts_with(name));
-            let (name, value) = part.expect("rules have only these parts");
-            sentence.push_str(value);
-            rest = &rest[name.len()..];
-        }
-        sentence + rest
+        fill(self.rule.sentence(), &parts)
     }
 }
 
@@ -178,46 +168,10 @@ fn shown(text: &str) -> String {
     escape(shown.as_bytes())
 }
 
-macro_rules! rules {
-    ($($variant:ident $id:literal: $sentence:literal, $source:literal;)*) => {
-        /// A rule of containerd by which something happens.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        #[allow(missing_docs, reason = "the sentence says what it is")]
-        pub enum Rule {
-            $($variant,)*
-        }
-
-        impl Rule {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            fn row(self) -> (&'static str, &'static str, &'static str) {
-                match self {
-                    $(Self::$variant => ($id, $sentence, $source),)*
-                }
-            }
-        }
-    };
-}
-
-impl Rule {
-    /// Its stable name.
-    pub fn id(self) -> &'static str {
-        self.row().0
-    }
-
-    /// What it says, with `{key}`, `{text}`, `{other}` and `{count}` for what an event fills in.
-    pub fn sentence(self) -> &'static str {
-        self.row().1
-    }
-
-    /// Where it is written down: a file and function of containerd 1.6.20, or a specification.
-    pub fn source(self) -> &'static str {
-        self.row().2
-    }
-}
-
 rules! {
+    /// A rule of containerd by which something happens. Its sentence has `{key}`, `{text}`, `{other}` and `{count}`;
+    /// its source is a file and function of containerd 1.6.20, or a specification.
+    Rule;
     LeaseCreated "lease.created": "{key}: a lease begins; what is written meanwhile is kept, though nothing names it yet.", "containerd, lease.go, WithLease";
     LeaseRemoved "lease.removed": "{key}: the lease ends; from now on only what something names is kept.", "containerd, lease.go, WithLease";
     ContentIngested "content.ingested": "{key}: the {count} bytes of {text} are written to the content store and hashed on the way; the digest becomes the name of the file.", "containerd, images/archive/importer.go, onUntarBlob";

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
 // `wasm` is the lean core, `whole core` the one that takes over; ARCHITECTURE.md ("Size") has the figures.
-const BUDGET = { 'HTML and CSS': 20_000, JS: 60_000, wasm: 215_000, 'whole core': 710_000 };
+const BUDGET = { 'HTML and CSS': 20_000, JS: 60_000, wasm: 230_000, 'whole core': 790_000 };
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
 const assets = readdirSync(join(dist, 'assets'));
 const gzipped = (file) => gzipSync(readFileSync(join(dist, file)), { level: 9 }).length;

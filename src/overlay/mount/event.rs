@@ -1,6 +1,7 @@
 //! The trace of a call: what happened, in order, by rules with stable names.
 
 use super::Errno;
+use crate::rules::{fill, rules};
 use crate::text::escape;
 
 /// A layer of the mount.
@@ -52,67 +53,32 @@ impl Event {
             ("{bytes}", bytes),
             ("{text}", escape(&self.text)),
         ];
-        // Part by part from the left, so that what a name holds is not taken for a part.
-        let mut sentence = String::new();
-        let mut rest = self.rule.sentence();
-        while let Some(start) = rest.find('{') {
-            sentence.push_str(&rest[..start]);
-            rest = &rest[start..];
-            let part = parts.iter().find(|(name, _)| rest.starts_with(name));
-            let (name, value) = part.expect("rules have only these parts");
-            sentence.push_str(value);
-            rest = &rest[name.len()..];
-        }
-        sentence + rest
+        fill(self.rule.sentence(), &parts)
     }
 }
 
-macro_rules! rules {
+macro_rules! call_rules {
     ($($variant:ident $id:literal $($errno:ident)?: $sentence:literal, $source:literal;)*) => {
-        /// A rule of overlayfs, or of the layer above it, by which a call does what it does.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[allow(missing_docs, reason = "the sentence says what it is")]
-        pub enum Rule {
-            $($variant,)*
+        rules! {
+            /// A rule of overlayfs, or of the layer above it, by which a call does what it does. Its sentence has
+            /// `{path}`, `{layer}`, `{bytes}` and `{text}`; its source is a section of the kernel's
+            /// Documentation/filesystems/overlayfs.rst, a function of fs/overlayfs, or a manual page.
+            Rule;
+            $($variant $id: $sentence, $source;)*
         }
 
         impl Rule {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            fn row(self) -> (&'static str, Option<Errno>, &'static str, &'static str) {
+            /// The error that a call fails with by this rule.
+            pub fn errno(self) -> Option<Errno> {
                 match self {
-                    $(Self::$variant => ($id, [$(Errno::$errno,)?].first().copied(), $sentence, $source),)*
+                    $(Self::$variant => [$(Errno::$errno,)?].first().copied(),)*
                 }
             }
         }
     };
 }
 
-impl Rule {
-    /// Its stable name.
-    pub fn id(self) -> &'static str {
-        self.row().0
-    }
-
-    /// The error that a call fails with by this rule.
-    pub fn errno(self) -> Option<Errno> {
-        self.row().1
-    }
-
-    /// What it says, with `{path}`, `{layer}`, `{bytes}` and `{text}` for what an event fills in.
-    pub fn sentence(self) -> &'static str {
-        self.row().2
-    }
-
-    /// Where it is written down: a section of the kernel's Documentation/filesystems/overlayfs.rst, a function
-    /// of fs/overlayfs, or a manual page.
-    pub fn source(self) -> &'static str {
-        self.row().3
-    }
-}
-
-rules! {
+call_rules! {
     ResolveDirectory "resolve.directory": "{path}: {layer} has a directory; the lookup goes on below, since directories merge.", "overlayfs.rst, Directories";
     ResolveMerge "resolve.merge": "{path}: {layer} has a directory too, so both are shown as one.", "overlayfs.rst, Directories";
     ResolveFile "resolve.file": "{path}: found in {layer}; what lies below at this name is hidden.", "overlayfs.rst, Upper and Lower";
