@@ -91,6 +91,9 @@ impl Room {
     /// Nothing is mounted, and nothing is left of a container.
     fn is_clean(&self) {
         assert_eq!(self.sessions(), Vec::<PathBuf>::new());
+        let unpacking = fs::read_dir(self.path("place/trusted/work"));
+        let unpacking = unpacking.into_iter().flatten().map(|entry| entry.unwrap().path());
+        assert_eq!(unpacking.collect::<Vec<_>>(), Vec::<PathBuf>::new());
         let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
         let ours = self.space.path().to_str().unwrap();
         let left: Vec<_> = mounts.lines().filter(|line| line.contains(ours)).collect();

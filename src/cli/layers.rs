@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 
 use clap::Args;
-use handroll::native::{LayerBlob, LeftOut, MAX_LOWERS, MountError, Place, Powers, UnpackedLayer, Unpacking};
+use handroll::native::{
+    LayerBlob, LeftOut, MAX_LOWERS, MountError, Place, PlaceError, Powers, UnpackedLayer, Unpacking,
+};
 use handroll::workbench::ImageState;
 
 use super::Failure;
@@ -93,7 +95,15 @@ pub fn unpack(place: &Place, blobs: &[LayerBlob]) -> Result<Vec<UnpackedLayer>, 
         Unpacking::Waiting => eprintln!("handroll: waiting for another handroll that unpacks layers"),
         Unpacking::Working { done, total } => progress.show("unpacking layers", done, total),
     });
-    stack.map_err(Failure::work)
+    stack.map_err(failure)
+}
+
+/// Layers could not be unpacked, or a signal came meanwhile.
+pub fn failure(error: PlaceError) -> Failure {
+    match error {
+        PlaceError::Signal { signal } => Failure::Signal(signal),
+        error => Failure::work(error),
+    }
 }
 
 /// Tells what could not be kept of layers.

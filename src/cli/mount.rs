@@ -6,8 +6,8 @@ use std::process::Command;
 
 use clap::{Args, ValueEnum};
 use handroll::native::{
-    MappedIds, MountApi, Mounted, OverlayMount, OverlayOptions, Place, Powers, Pruned, RedirectDir, Session,
-    UnpackedLayer, Upper, enter_user_namespace, kinds, may_mount, prune, run_to_end, unmount_at,
+    Held, MappedIds, MountApi, Mounted, OverlayMount, OverlayOptions, Place, Powers, Pruned, RedirectDir,
+    Session, UnpackedLayer, Upper, enter_user_namespace, kinds, may_mount, prune, run_to_end, unmount_at,
     unshare_mounts, user_namespace,
 };
 
@@ -225,7 +225,9 @@ fn announce(mounted: &Mounted, own: Option<&(Session, Upper)>, arguments: &Mount
 /// Runs the command in these mounts, unmounts, and ends as it ended.
 fn run_command(command: &[OsString], mounted: Mounted, own: Option<Session>) -> Result<Verdict, Failure> {
     let (program, arguments) = command.split_first().expect("there is a command");
-    let ended = run_to_end(Command::new(program).args(arguments));
+    // Until all is cleaned up.
+    let held = Held::new().map_err(Failure::work)?;
+    let ended = run_to_end(Command::new(program).args(arguments), &held);
     drop(mounted);
     if let Some(session) = own {
         session.free().map_err(Failure::work)?;

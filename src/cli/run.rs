@@ -8,8 +8,8 @@ use std::path::Path;
 
 use clap::Args;
 use handroll::native::{
-    Bundle, Ended, MappedIds, Place, enter_user_namespace, find_runtime, id_maps, may_mount, unshare_mounts,
-    user_namespace,
+    Bundle, Ended, Held, MappedIds, Place, enter_user_namespace, find_runtime, id_maps, may_mount,
+    unshare_mounts, user_namespace,
 };
 use handroll::runtime::Users;
 
@@ -108,6 +108,8 @@ fn run_container(arguments: &RunArgs) -> Result<Ended, Failure> {
     let users = place.users().map_err(Failure::work)?;
     let stack = layers::unpack(&place, &blobs)?;
     layers::tell_left_out(&stack);
+    // From here on there is something to clean up.
+    let held = Held::new().map_err(Failure::work)?;
     let (session, upper) = place.session(None).map_err(Failure::work)?;
     let runtime = session.runtime(&program).map_err(Failure::work)?;
     session.share_lock().map_err(Failure::work)?;
@@ -119,7 +121,10 @@ fn run_container(arguments: &RunArgs) -> Result<Ended, Failure> {
     let (mounted, spec) = root.mount(rootfs, &config, &request)?;
     bundle.write(&spec).map_err(Failure::work)?;
     let id = format!("handroll-{}", std::process::id());
-    let ended = runtime.run(&bundle, &id);
+    if let Some(signal) = held.stopped() {
+        return Err(Failure::Signal(signal.as_raw()));
+    }
+    let ended = runtime.run(&id, &held);
     drop(mounted);
     session.free().map_err(Failure::work)?;
     ended.map_err(|error| Failure::Work(format!("{}: {error}", program.display())))

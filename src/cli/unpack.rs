@@ -75,7 +75,7 @@ pub fn to_directory(blobs: &[LayerBlob], target: &Path, powers: Powers) -> Resul
     });
     drop(progress);
     unpacked.map_err(|error| match error {
-        UnpackError::Signal { signal } => Failure::Signal(signal),
+        UnpackError::Layer(error) => layers::failure(error),
         error => Failure::work(error),
     })
 }

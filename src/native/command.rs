@@ -7,14 +7,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::signal::{Held, SENT, keep_children};
 
-/// Runs a command and waits for its end. The process must have no other threads, as they would get the signals.
-pub fn run_to_end(command: &mut Command) -> io::Result<ExitStatus> {
+/// Runs a command and waits for its end. The signals that are held back come to the command, too, if they came before
+/// it started. The process must have no other threads, as they would get them.
+pub fn run_to_end(command: &mut Command, held: &Held) -> io::Result<ExitStatus> {
     keep_children();
-    // Before the command starts: none is lost.
-    let held = Held::new(SENT.into_iter().chain([Signal::CHILD]))?;
+    let awaited = Held::of(SENT.into_iter().chain([Signal::CHILD]))?;
     held.release_in(command);
     let mut child = command.spawn()?;
-    wait(&mut child, &held)
+    wait(&mut child, &awaited)
 }
 
 fn wait(child: &mut Child, held: &Held) -> io::Result<ExitStatus> {

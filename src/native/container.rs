@@ -7,8 +7,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use super::cgroup;
 use super::command::run_to_end;
 use super::place::{PlaceError, at};
+use super::signal::Held;
 use crate::runtime::Spec;
 
 /// A directory with `config.json` and `rootfs` (runtime-spec, bundle.md).
@@ -40,10 +42,12 @@ impl Bundle {
     }
 }
 
-/// An OCI runtime, runc or one that is called like it, with its state in a directory of its own.
+/// An OCI runtime, runc or one that is called like it, for the containers of one bundle, with its state in a directory
+/// of its own.
 pub struct Runtime {
     program: PathBuf,
     state: PathBuf,
+    bundle: PathBuf,
 }
 
 /// How a container ended.
@@ -58,9 +62,13 @@ pub enum Ended {
 }
 
 impl Runtime {
-    /// A runtime whose state is kept here.
-    pub(super) fn new(program: PathBuf, state: PathBuf) -> Self {
-        Self { program, state }
+    /// A runtime for this bundle, whose state is kept here.
+    pub(super) fn new(program: PathBuf, state: PathBuf, bundle: PathBuf) -> Self {
+        Self {
+            program,
+            state,
+            bundle,
+        }
     }
 
     fn command(&self) -> Command {
@@ -69,17 +77,18 @@ impl Runtime {
         command
     }
 
-    /// Runs a bundle and waits for its end, passing on signals. Whatever happens, no container is left.
-    pub fn run(&self, bundle: &Bundle, id: &str) -> io::Result<Ended> {
-        self.run_by(self.command(), bundle, id)
+    /// Runs the bundle and waits for its end, passing on signals, which are held back till then. Whatever happens, no
+    /// container is left.
+    pub fn run(&self, id: &str, held: &Held) -> io::Result<Ended> {
+        self.run_by(self.command(), id, held)
     }
 
     /// The same; and why it was not started, if the runtime has noted that.
-    pub(super) fn run_noting(&self, bundle: &Bundle, id: &str) -> io::Result<(Ended, Option<String>)> {
-        let log = bundle.directory.join("log.json");
+    pub(super) fn run_noting(&self, id: &str, held: &Held) -> io::Result<(Ended, Option<String>)> {
+        let log = self.bundle.join("log.json");
         let mut command = self.command();
         command.arg("--log").arg(&log).args(["--log-format", "json"]);
-        let ended = self.run_by(command, bundle, id)?;
+        let ended = self.run_by(command, id, held)?;
         let noted = fs::read_to_string(&log).unwrap_or_default();
         let message = |line: &str| {
             let note: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -88,11 +97,11 @@ impl Runtime {
         Ok((ended, noted.lines().filter_map(message).next_back()))
     }
 
-    fn run_by(&self, mut command: Command, bundle: &Bundle, id: &str) -> io::Result<Ended> {
-        let pid_file = bundle.directory.join("pid");
-        command.arg("run").arg("--bundle").arg(&bundle.directory);
+    fn run_by(&self, mut command: Command, id: &str, held: &Held) -> io::Result<Ended> {
+        let pid_file = self.bundle.join("pid");
+        command.arg("run").arg("--bundle").arg(&self.bundle);
         command.arg("--pid-file").arg(&pid_file).arg(id);
-        let status = run_to_end(&mut command)?;
+        let status = run_to_end(&mut command, held)?;
         self.end_all();
         Ok(ended(status, pid_file.exists()))
     }
@@ -126,6 +135,8 @@ impl Runtime {
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status();
+            // Of a container whose runtime was killed before it had written its state, a runtime knows no cgroups.
+            cgroup::remove(&self.bundle.join("config.json"), &entry.file_name());
         }
     }
 }

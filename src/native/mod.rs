@@ -1,6 +1,7 @@
 //! What only a native program can do: files of this machine as sources, temporary files as scratch,
 //! directories as trees. The core knows none of it.
 
+mod cgroup;
 mod command;
 mod container;
 mod disk;
@@ -56,7 +57,7 @@ pub use remove::remove_tree;
 pub use root_view::RootView;
 pub use scratch::TemporaryFiles;
 pub use session::{Session, UnmountError, Unmounted, Upper, unmount_at};
-pub use signal::raise;
+pub use signal::{Held, raise};
 pub use store_disk::{StoreDisk, StoreDiskError};
 pub use store_place::StorePlace;
 pub use store_task::{StoreTask, TaskLock};

@@ -66,7 +66,7 @@ pub enum MountError {
         limit: usize,
     },
     /// A directory can't be opened.
-    #[error("the {role} {}: {}", path.display(), explain_open(*errno))]
+    #[error("the {role} {}: {}", path.display(), explain_open(*role, *errno))]
     Directory {
         /// What it is for.
         role: Role,
@@ -92,10 +92,10 @@ pub(super) fn words(errno: Errno) -> String {
     io::Error::from(errno).to_string()
 }
 
-fn explain_open(errno: Errno) -> String {
+fn explain_open(role: Role, errno: Errno) -> String {
     let more = match errno {
         Errno::NOTDIR => "; it has to be a directory",
-        Errno::NOENT => "; make it first",
+        Errno::NOENT if role == Role::Target => "; make it first",
         Errno::LOOP => "; its symbolic links lead in a circle",
         _ => "",
     };

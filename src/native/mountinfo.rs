@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 /// A mount of this thread's namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MountLine {
+    /// Which directory of the file system.
+    pub root: PathBuf,
     /// Where.
     pub target: PathBuf,
     /// The type of the file system.
@@ -42,6 +44,7 @@ fn parse(line: &[u8]) -> Option<MountLine> {
         (name.to_vec(), unescape(value.get(1..).unwrap_or_default()))
     });
     Some(MountLine {
+        root: PathBuf::from(OsString::from_vec(unescape(words.get(3)?))),
         target: PathBuf::from(OsString::from_vec(unescape(words.get(4)?))),
         kind: words.get(dash + 1)?.to_vec(),
         options: options.collect(),
@@ -95,6 +98,18 @@ impl MountLine {
     fn value(&self, name: &[u8]) -> Option<&[u8]> {
         let mut options = self.options.iter();
         options.find(|(key, _)| key == name).map(|(_, value)| &value[..])
+    }
+
+    /// Whether it is the hierarchy of cgroups with these controllers, as /proc/…/cgroup names them; version 2 has none.
+    pub fn has_cgroups(&self, controllers: &str) -> bool {
+        let is_set = |controller: &str| {
+            let (name, value) = controller.split_once('=').unwrap_or((controller, ""));
+            self.value(name.as_bytes()) == Some(value.as_bytes())
+        };
+        match controllers {
+            "" => self.kind == b"cgroup2",
+            controllers => self.kind == b"cgroup" && controllers.split(',').all(is_set),
+        }
     }
 
     /// Whether it is an overlay that writes to this directory. Kernels show the path as it was given: escaped, if

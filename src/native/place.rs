@@ -18,10 +18,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock, syncfs};
 use rustix::io::Errno;
+use rustix::process::Signal;
 
 use super::TemporaryFiles;
 use super::layer_root::{LayerRoot, LeftOut, Powers};
@@ -29,6 +31,7 @@ use super::left_out;
 use super::mount_error::MountError;
 use super::overlay_mount::MAX_LOWERS;
 use super::remove::remove_all;
+use super::signal::Held;
 use crate::compress::inflate::{Inflate, InflateError, Packing, limit_for};
 use crate::content::{Content, ContentError, Scratch, ScratchSpace as _};
 use crate::digest::{Digest, Hasher, chain_id};
@@ -116,6 +119,31 @@ pub enum PlaceError {
         /// Why.
         why: Why,
     },
+    /// A signal came that asks the process to end.
+    #[error("ended by {}", signal_name(*signal))]
+    Signal {
+        /// Its number.
+        signal: i32,
+    },
+}
+
+impl PlaceError {
+    /// The signal that came, if one has: then it is why the work failed.
+    pub(super) fn or_signal(self, held: &Held) -> Self {
+        match held.stopped() {
+            None => self,
+            Some(signal) => Self::Signal {
+                signal: signal.as_raw(),
+            },
+        }
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    match Signal::from_named_raw(number) {
+        Some(signal) => format!("{signal:?}"),
+        None => format!("signal {number}"),
+    }
 }
 
 fn shown(name: &[u8]) -> String {
@@ -182,7 +210,8 @@ impl Place {
     }
 
     /// The layers of an image, bottom first, unpacked: those that lie there already, and the others now. `tell` is
-    /// told how far it is.
+    /// told how far it is. Signals that ask the process to end are held back while layers are unpacked, and end the
+    /// work. The process must have no other threads.
     pub fn stack(
         &self,
         layers: &[LayerBlob],
@@ -198,6 +227,7 @@ impl Place {
             return Ok(stack);
         }
         let _locked = self.lock(tell)?;
+        let held = Rc::new(at(&self.root, Held::new())?);
         // Another process may have unpacked them meanwhile.
         self.take_known(layers, &mut stack)?;
         let missing = &layers[stack.len()..];
@@ -209,10 +239,13 @@ impl Place {
             let mut part = |done: u64| {
                 let done = before + done.min(length);
                 tell(Unpacking::Working { done, total });
-                Ok(())
+                match held.stopped() {
+                    None => Ok(()),
+                    Some(_) => at(&self.root, Err(Errno::INTR)),
+                }
             };
-            let unpacked = self.unpack(layer, &stack, &mut part)?;
-            stack.push(unpacked);
+            let unpacked = self.unpack(layer, &stack, &held, &mut part);
+            stack.push(unpacked.map_err(|error| error.or_signal(&held))?);
             before += length;
         }
         Ok(stack)
@@ -271,6 +304,7 @@ impl Place {
         &self,
         layer: &LayerBlob,
         stack: &[UnpackedLayer],
+        held: &Rc<Held>,
         tell: &mut dyn FnMut(u64) -> Result<(), PlaceError>,
     ) -> Result<UnpackedLayer, PlaceError> {
         let number = stack.len() + 1;
@@ -281,7 +315,7 @@ impl Place {
             return Ok(known);
         }
         let work = self.root.join("work").join(chain_id.hex());
-        let left_out = self.fill(&work, &tar, number, stack).inspect_err(|_| {
+        let left_out = self.fill(&work, &tar, number, stack, held).inspect_err(|_| {
             // The next run sweeps what cannot be removed now.
             let _ = remove_directory(&work);
         })?;
@@ -306,6 +340,7 @@ impl Place {
         tar: &Content,
         layer: usize,
         stack: &[UnpackedLayer],
+        held: &Rc<Held>,
     ) -> Result<LeftOut, PlaceError> {
         let root = work.join("fs");
         for path in [work, &root] {
@@ -313,7 +348,7 @@ impl Place {
         }
         // The mode that containerd gives the root of a layer, whatever the umask.
         at(&root, fs::set_permissions(&root, Permissions::from_mode(0o755)))?;
-        let mut fs_root = at(&root, LayerRoot::open(&root, self.powers))?;
+        let mut fs_root = at(&root, LayerRoot::open(&root, self.powers))?.stopping_at(held.clone());
         let open =
             |layer: &UnpackedLayer| at(&layer.directory, LayerRoot::open(&layer.directory, self.powers));
         let below: Vec<LayerRoot> = stack.iter().map(open).collect::<Result<_, _>>()?;

@@ -7,7 +7,8 @@
 //!                     upper      a directory, or a link to the one that was given
 //!                     work       likewise
 //!                     target     a link to where it is mounted; none for a command's own
-//!                     runtime    a link to the program that runs a container in it; its state is in `state`
+//!                     runtime    a link to the program that runs a container in it; its state is in `state`,
+//!                                its bundle in `bundle`
 //! ```
 //!
 //! A record is a link, since a link holds any path.
@@ -121,7 +122,7 @@ impl Session {
         &self.directory
     }
 
-    /// A runtime for a container that goes with it: whoever removes the session ends the container first.
+    /// A runtime for a container that goes with it, with its bundle in `bundle`: whoever removes the session ends the container first.
     pub fn runtime(&self, program: &Path) -> Result<Runtime, PlaceError> {
         let program = at(program, fs::canonicalize(program))?;
         let link = self.directory.join("runtime");
@@ -160,7 +161,7 @@ impl Drop for Session {
 }
 
 fn runtime_of(program: PathBuf, session: &Path) -> Runtime {
-    Runtime::new(program, session.join("state"))
+    Runtime::new(program, session.join("state"), session.join("bundle"))
 }
 
 /// The path that a session has under a name: of a link, where it leads.

@@ -20,15 +20,20 @@ pub(super) const SENT: [Signal; 6] = [
 ];
 
 /// Signals that are held back as long as the value lives.
-pub(super) struct Held {
+pub struct Held {
     set: libc::sigset_t,
     before: libc::sigset_t,
     came: Cell<Option<Signal>>,
 }
 
 impl Held {
+    /// Holds back those that ask this process to end, but for those that it ignores: whoever started it wanted that.
+    pub fn new() -> io::Result<Self> {
+        Self::of(SENT.into_iter().filter(|&signal| !is_ignored(signal)))
+    }
+
     /// Holds these back.
-    pub(super) fn new(signals: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
+    pub(super) fn of(signals: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
         let set = set_of(signals);
         let before = mask(libc::SIG_BLOCK, &set)?;
         let came = Cell::new(None);
@@ -62,7 +67,7 @@ impl Held {
 
     /// One that has come since it began, if one has.
     #[allow(unsafe_code, reason = "there is no safe call")]
-    pub(super) fn stopped(&self) -> Option<Signal> {
+    pub fn stopped(&self) -> Option<Signal> {
         if self.came.get().is_none() {
             let now = libc::timespec {
                 tv_sec: 0,
@@ -97,6 +102,16 @@ pub(super) fn keep_children() {
     // Safety: the default action has no handler that could be wrong.
     unsafe {
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+    }
+}
+
+#[allow(unsafe_code, reason = "there is no safe call")]
+fn is_ignored(signal: Signal) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // Safety: sigaction(2) changes nothing without a new action, and fills in the present one if it succeeds.
+    unsafe {
+        libc::sigaction(signal.as_raw(), std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }
 

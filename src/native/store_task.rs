@@ -25,6 +25,7 @@ use super::container::{Bundle, Ended, Runtime, find_runtime};
 use super::namespace::unshare_mounts;
 use super::overlay_mount::{MountApi, Mounted, OverlayMount, OverlayOptions};
 use super::place::remove_directory;
+use super::signal::Held;
 use super::store_place::StorePlace;
 use crate::store::{Container, Namespace, Store, Task};
 
@@ -73,7 +74,8 @@ enum Rootfs {
 impl StorePlace {
     fn runtime(&self, namespace: &str, id: &str) -> Result<Runtime, String> {
         let program = find_runtime(None)?;
-        Ok(Runtime::new(program, self.task(namespace, id).join("runtime")))
+        let bundle = self.task(namespace, id);
+        Ok(Runtime::new(program, bundle.join("runtime"), bundle))
     }
 
     /// Makes ready what a container is started from: its bundle, with `parents` for the numbers of the directories
@@ -222,7 +224,7 @@ impl StoreTask {
         unshare_mounts().map_err(|errno| format!("mounts of its own: {}", io::Error::from(errno)))?;
         let target = self.bundle.rootfs();
         let mounted = self.rootfs.mount(&target)?;
-        let ended = self.runtime.run_noting(&self.bundle, &self.id);
+        let ended = Held::new().and_then(|held| self.runtime.run_noting(&self.id, &held));
         drop(mounted);
         match ended {
             Ok((Ended::Container(code), _)) => Ok(u32::from(code)),

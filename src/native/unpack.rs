@@ -13,11 +13,11 @@ use std::rc::Rc;
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
-use rustix::process::{Signal, geteuid};
+use rustix::process::geteuid;
 
 use super::layer_root::{LayerRoot, LeftOut, Powers};
 use super::place::{LayerBlob, PlaceError, apply_to, at, checked_tar, empty_directory, remove_directory};
-use super::signal::{Held, SENT};
+use super::signal::Held;
 use crate::digest::{Digest, chain_id};
 
 /// What was unpacked.
@@ -45,12 +45,6 @@ pub enum UnpackError {
     /// A layer could not be unpacked.
     #[error(transparent)]
     Layer(#[from] PlaceError),
-    /// A signal came that asks the process to end.
-    #[error("ended by {}", signal_name(*signal))]
-    Signal {
-        /// Its number.
-        signal: i32,
-    },
     /// What was unpacked before could not be removed.
     #[error("{error}; what was unpacked so far is left in {}: {reason}", path.display())]
     Remains {
@@ -63,13 +57,6 @@ pub enum UnpackError {
     },
 }
 
-fn signal_name(number: i32) -> String {
-    match Signal::from_named_raw(number) {
-        Some(signal) => format!("{signal:?}"),
-        None => format!("signal {number}"),
-    }
-}
-
 /// Unpacks layers, bottom first, to a directory that is empty or not there. `tell` is told how many bytes of how many
 /// are done. Signals that ask the process to end are held back, and end the work. The process must have no other
 /// threads.
@@ -80,7 +67,7 @@ pub fn unpack(
     tell: &mut dyn FnMut(u64, u64),
 ) -> Result<UnpackedRoot, UnpackError> {
     let target = Target::new(target)?;
-    let held = Rc::new(at(&target.work, Held::new(SENT))?);
+    let held = Rc::new(at(&target.work, Held::new())?);
     let _lock = target.make_work()?;
     let done = fill(layers, &target.root(), powers, &held, tell).and_then(|done| {
         target.finish()?;
@@ -94,12 +81,7 @@ pub fn unpack(
                 left_out,
             });
         }
-        Err(error) => match held.stopped() {
-            None => error.into(),
-            Some(signal) => UnpackError::Signal {
-                signal: signal.as_raw(),
-            },
-        },
+        Err(error) => error.or_signal(&held).into(),
     };
     match remove_directory(&target.work) {
         Ok(()) => Err(error),

@@ -174,7 +174,8 @@ fn args(config: &ImageConfig, arguments: &Arguments) -> Result<Vec<String>, Runt
     for (number, arg) in args.iter().enumerate() {
         without_nul(|| format!("argument {number}"), arg)?;
     }
-    match args.first().is_none_or(String::is_empty) {
+    // An empty name is one that the runtime does not find, and says so.
+    match args.is_empty() {
         true => Err(RuntimeError::NoCommand),
         false => Ok(args),
     }

@@ -1,6 +1,7 @@
 //! How `handroll run` ends, and that nothing is left, whatever ended it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -162,6 +163,59 @@ fn its_own_failures_are_125_and_say_what_is_wrong() {
     room.is_clean();
 }
 
+/// Before the runtime starts, at chosen system calls: while layers are unpacked, when that is done, while the mount's
+/// directory is made, when it is mounted, and when all is ready.
+#[test]
+fn a_signal_before_the_start_leaves_nothing() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    for (name, number, call) in [
+        ("TERM", 15, "mkdirat:when=1"),
+        ("INT", 2, "mkdirat:when=2"),
+        ("HUP", 1, "syncfs:when=1"),
+        ("TERM", 15, "symlink:when=1"),
+        ("INT", 2, "mount:when=2"),
+        ("HUP", 1, "umount2:when=1"),
+        ("TERM", 15, "umount2:when=1"),
+    ] {
+        let run = room.run(&image, &["/bin/sh", "-c", "echo started"]);
+        let mut traced = program("strace");
+        let (traces, when) = call.split_once(':').unwrap();
+        traced.arg("-o").arg(room.path("log"));
+        traced.args(["-e", &format!("trace={traces}")]);
+        traced.args(["-e", &format!("inject={traces}:signal={name}:{when}")]);
+        traced.arg(run.get_program()).args(run.get_args());
+        let output = traced.env("HANDROLL_PLACE", room.path("place")).output().unwrap();
+        // strace ends as what it traces.
+        assert_eq!(output.status.signal(), Some(number), "{name} {call}: {output:?}");
+        assert!(output.stdout.is_empty(), "{name} {call}: {output:?}");
+        room.is_clean();
+    }
+}
+
+#[test]
+fn a_damaged_layer_is_said_and_nothing_is_left() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    let layout = rig::judges::layout(room.space.path(), &image);
+    let seen = json(handroll().args(["inspect", "--json"]).arg(&image));
+    let digest = seen["images"][0]["layers"][1]["digest"].as_str().unwrap();
+    let blob = layout.join("blobs").join(digest.replace(':', "/"));
+    let whole = fs::read(&blob).unwrap();
+    let middle = whole.len() / 2;
+    let mut flipped = whole.clone();
+    flipped[middle] ^= 0xff;
+    let mut other = whole.clone();
+    other[..2].copy_from_slice(b"no");
+    for bytes in [&flipped[..], &other, &whole[..middle], b""] {
+        fs::write(&blob, bytes).unwrap();
+        fails(&mut room.run(&layout, &["/bin/ls"]), 125, "layer 2");
+        room.is_clean();
+    }
+    fs::write(&blob, &whole).unwrap();
+    ok(&mut room.run(&layout, &["/bin/ls"]));
+}
+
 #[test]
 fn signals_are_passed_on() {
     let room = Room::new();
@@ -195,6 +249,31 @@ fn a_killed_runtime_leaves_no_container() {
     );
     // Its output ends as its last process does.
     output.read_to_string(&mut String::new()).unwrap();
+    room.is_clean();
+    assert_eq!(cgroups(id), "");
+}
+
+/// Such a runtime knows nothing of the cgroups that it has made.
+#[test]
+fn a_runtime_that_is_killed_early_leaves_no_cgroups() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    let runtime = rig::killed_runc(room.space.path());
+    let mut run = room.handroll("run");
+    run.arg(&image).arg("--runtime").arg(runtime);
+    let child = run
+        .args(["--", "/bin/ls"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(125), "{error}");
+    assert!(
+        error.contains("ended by signal 9; its container is removed"),
+        "{error}"
+    );
     room.is_clean();
     assert_eq!(cgroups(id), "");
 }

@@ -290,6 +290,42 @@ fn a_container_that_nobody_waits_for_is_ended() {
     check_consistent_in(&root, &namespace);
 }
 
+/// A runtime that is killed before it has written its state knows nothing of the cgroups that it has made; those of
+/// others stay.
+#[test]
+fn a_runtime_that_is_killed_early_leaves_no_cgroups() {
+    let (archives, _) = archives::make();
+    let space = TempDir::new().expect("a directory for tests");
+    let root = space.path().join("store");
+    let namespace = format!("early{}", std::process::id());
+    let runc = rig::killed_runc(space.path());
+    let line = |line: &[&str]| ctr(&root, &[&["-n", &namespace], line].concat());
+    ok(line(&["images", "import", "hybrid.tar"]).current_dir(archives.path()));
+    let own = Path::new("/sys/fs/cgroup/pids").join(&namespace);
+    fs::create_dir_all(own.join("other")).expect("root may");
+    let path = std::env::var("PATH").expect("there is one");
+    let path = format!("{}:{path}", runc.parent().expect("a directory").display());
+    let mut run = line(&[
+        "run",
+        "--rm",
+        "docker.io/library/handroll:latest",
+        "c",
+        "/bin/true",
+    ]);
+    rig::fails(run.env("PATH", path), 1, "the runtime was ended by signal 9");
+    assert_eq!(text(&mut line(&["containers", "ls", "-q"])), "");
+    let left = Command::new("find")
+        .arg("/sys/fs/cgroup")
+        .args(["-type", "d", "-path", &format!("*/{namespace}/*")])
+        .output();
+    let left = String::from_utf8(left.expect("findutils").stdout).expect("UTF-8");
+    assert_eq!(left, format!("{}\n", own.join("other").display()));
+    ok(Command::new("find")
+        .args(["/sys/fs/cgroup", "-depth", "-type", "d"])
+        .args(["-path", &format!("*/{namespace}*"), "-delete"]));
+    check_consistent_in(&root, &namespace);
+}
+
 /// A container ends while somebody else works on the store: until its end is noted, nobody takes it for one that was
 /// lost.
 #[test]

@@ -7,7 +7,7 @@ pub mod tree;
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use handroll::layer::Bytes;
@@ -63,6 +63,27 @@ pub fn fails(command: &mut Command, code: i32, says: &str) {
     assert_eq!(output.status.code(), Some(code), "{command:?}: {error}");
     assert!(error.contains(says), "{command:?} should say `{says}`: {error}");
     assert!(output.stdout.is_empty());
+}
+
+/// A runc in a directory of its own that is killed when it has made the container's cgroups, before it has written its
+/// state.
+pub fn killed_runc(directory: &Path) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let script = format!(
+        "#!/bin/sh
+PATH='{path}:/usr/sbin:/sbin'
+for word; do
+    if [ \"$word\" = run ]; then
+        exec strace -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL runc \"$@\"
+    fi
+done
+exec runc \"$@\"
+"
+    );
+    let runc = directory.join("killed/runc");
+    write(&runc, script);
+    fs::set_permissions(&runc, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    runc
 }
 
 /// Writes a file and the directories above it.
