@@ -145,7 +145,7 @@ fn answers_have_the_fields_that_the_protocol_promises() {
     let upper = ask(&mut workbench, r#"{"query":"upper","container":9}"#);
     for text in [
         r#"{"op":"import_image","image":1,"unpack":true}"#,
-        r#"{"op":"run_container","name":"docker.io/library/handroll:latest","id":"demo","container":19,"layer":19}"#,
+        r#"{"op":"run_on_machine","line":"ctr run -t docker.io/library/handroll:latest demo","container":19,"layer":19}"#,
     ] {
         workbench.apply(action(text)).unwrap();
     }

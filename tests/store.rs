@@ -322,7 +322,7 @@ fn what_a_container_wrote(both: &mut Both) {
         json!({"op": "open_archive", "archive": 1, "name": "delta.tar", "first_image": 1, "first_layer": 1,
             "from": {"content": {"source": 1, "offset": 0, "length": length}}}),
         json!({"op": "import_image", "image": 1, "unpack": true}),
-        json!({"op": "run_container", "name": name, "id": "demo", "container": 2, "layer": 3}),
+        json!({"op": "run_on_machine", "line": format!("ctr run -t {name} demo"), "container": 2, "layer": 3}),
         json!({"op": "run_line", "container": 2, "line": "echo written > /hello.txt && rm /bin/cat && mkdir /new"}),
         json!({"op": "commit_container", "container": 2, "layer": 4, "name": "written"}),
         json!({"op": "remove_container_of_machine", "id": "demo"}),
