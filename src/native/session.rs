@@ -122,7 +122,8 @@ impl Session {
         &self.directory
     }
 
-    /// A runtime for a container that goes with it, with its bundle in `bundle`: whoever removes the session ends the container first.
+    /// A runtime for a container that goes with it, with its bundle in `bundle`: whoever removes the session ends the
+    /// container first.
     pub fn runtime(&self, program: &Path) -> Result<Runtime, PlaceError> {
         let program = at(program, fs::canonicalize(program))?;
         let link = self.directory.join("runtime");

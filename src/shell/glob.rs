@@ -15,7 +15,7 @@ pub(super) struct Glyph {
 
 /// The words that one word becomes.
 pub(super) fn expand(job: &mut Job<'_>, word: &Word) -> Result<Vec<Vec<u8>>, String> {
-    if let Some(name) = super::program::unsplit(job, word) {
+    if let Some(name) = super::inside::unsplit(job, word) {
         return Err(format!(
             "${name}: a value with blanks or patterns is not split here: quote it"
         ));
@@ -47,8 +47,8 @@ fn glyphs(job: &Job<'_>, word: &Word) -> Vec<Glyph> {
             Part::Variable(Variable::Status) => job.shell.status.to_string().into_bytes(),
             Part::Variable(Variable::Cwd) => job.shell.cwd.clone(),
             Part::Variable(Variable::Home) if job.kind().is_none() => b"/root".to_vec(),
-            Part::Variable(Variable::Home) => super::program::value(job, b"HOME"),
-            Part::Variable(Variable::Named { name, .. }) => super::program::value(job, name),
+            Part::Variable(Variable::Home) => super::inside::value(job, b"HOME"),
+            Part::Variable(Variable::Named { name, .. }) => super::inside::value(job, name),
         };
         glyphs.extend(bytes.into_iter().map(|byte| Glyph {
             byte,

@@ -3,10 +3,10 @@
 //! When the line is stopped, every further call fails and nothing more is printed, so every loop of a command
 //! comes to its end by itself.
 
+use super::inside::Kind;
 use super::names::NameTable;
 use super::output::{OutFile, Shown, Sink, Stream};
 use super::parse::Redirect;
-use super::program::Kind;
 use super::{Ran, Shell, busybox, quote};
 use crate::content::{Content, WINDOW};
 use crate::overlay::mount::{

@@ -1,11 +1,11 @@
 //! ls.
 
 use super::busybox;
+use super::inside::Kind;
 use super::job::{Job, join, q};
 use super::mode;
 use super::names::{group_name, user_name};
 use super::option::{Args, Command, Run, flag};
-use super::program::Kind;
 use super::time::listed;
 use crate::overlay::mount::{Errno, FileType, Stat};
 

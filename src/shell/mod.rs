@@ -17,6 +17,7 @@ mod disk_usage;
 mod find;
 mod glob;
 mod help;
+mod inside;
 mod job;
 mod list;
 mod mode;
@@ -89,7 +90,7 @@ pub struct Shell {
     previous: Option<Vec<u8>>,
     status: u8,
     /// What it knows if it stands in for a container's process.
-    inside: Option<program::Inside>,
+    inside: Option<inside::Inside>,
     /// How much a line may do.
     pub limits: Limits,
 }

@@ -79,7 +79,7 @@ impl Args {
 /// Runs a command with its arguments.
 pub(super) fn dispatch(job: &mut Job<'_>, name: &[u8], arguments: Vec<Vec<u8>>) -> u8 {
     if job.kind().is_some() {
-        return super::program::dispatch(job, name, arguments);
+        return super::inside::dispatch(job, name, arguments);
     }
     if job.has_program(name) {
         return job.execute(name, arguments);

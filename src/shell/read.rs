@@ -1,8 +1,8 @@
 //! Commands that read: cat, head, tail, wc, sha256sum, readlink.
 
+use super::inside::Kind;
 use super::job::{Job, join, q};
 use super::option::{Args, Command, Opt, Run, flag, missing, parse, valued};
-use super::program::Kind;
 use super::quote;
 use crate::content::{Content, WINDOW};
 use crate::digest::Hasher;

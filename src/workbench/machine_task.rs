@@ -596,9 +596,7 @@ fn sign(rule: Rule) -> Option<Sign> {
     let id = rule.id();
     let is_of = |start: &str| id.starts_with(start);
     match rule {
-        Rule::WhiteoutNotNeeded | Rule::UpperRename | Rule::UpperExchange => {
-            (rule != Rule::WhiteoutNotNeeded).then_some(Sign::Changed)
-        }
+        Rule::WhiteoutNotNeeded => None,
         Rule::UpperRemove => Some(Sign::Removed),
         Rule::UpperCreate | Rule::UpperLink | Rule::WhiteoutUnlink | Rule::WhiteoutRmdir => Some(Sign::Added),
         _ if is_of("copy_up.") => Some(Sign::Added),

@@ -45,7 +45,7 @@ fn layers_that_nothing_is_mounted_with_go() {
     // What was unpacked with other marks goes, too, and what a killed prune left.
     ok(stage.mount(&first).arg("--userxattr"));
     ok(&mut stage.umount());
-    directory(stage.path("place/trusted/work/half/fs"));
+    directory(stage.path("place/trusted/work").join("half/fs"));
     assert_eq!(prune(&stage), "removed 2 layers, 0 in use\n");
     assert_eq!(
         fs::read_dir(stage.path("place/userxattr/layers"))
