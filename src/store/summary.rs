@@ -1,13 +1,13 @@
 //! What a listing says of images: sizes and platforms. Names of one target are looked at once, and each document that
 //! targets share is read once: a listing costs what there is, not names times documents.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::document::{Descriptor, Platforms, platform_text};
 use super::{Client, Result};
 use crate::image::Platform;
 use crate::image::media::Media;
-use std::collections::BTreeMap;
 
 /// How many descriptors are remembered of documents.
 const REMEMBERED: usize = 65_536;

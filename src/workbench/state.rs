@@ -1,13 +1,13 @@
 //! What a session holds: images with their settings and layers, as values that are cheap to clone, so that
 //! undo is keeping the value from before.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::LEAN;
 use crate::image::catalog::{Catalog, ImageEntry};
 use crate::image::{Reference, Settings};
 use crate::layer::{Compression, Layer, Note};
-use std::collections::BTreeMap;
 
 use super::container::ContainerState;
 use super::error::WorkbenchError;

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::rig::{fails, text};
+use super::rig::{fails, mortal, text};
 use super::*;
 
 /// Starts a container that says `ready`, and then waits for the end of its input.
@@ -15,7 +15,7 @@ fn started(room: &Room, image: &Path, script: &str) -> (Child, BufReader<std::pr
 
 /// Starts a container, and waits until it says `ready`.
 fn starts(room: &Room, image: &Path, script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
-    let mut run = room.run(image, &["/bin/sh", "-c", script]);
+    let mut run = mortal(&room.run(image, &["/bin/sh", "-c", script]));
     let mut child = run
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -178,7 +178,7 @@ fn a_signal_before_the_start_leaves_nothing() {
         ("HUP", 1, "umount2:when=1"),
         ("TERM", 15, "umount2:when=1"),
     ] {
-        let run = room.run(&image, &["/bin/sh", "-c", "echo started"]);
+        let run = mortal(&room.run(&image, &["/bin/sh", "-c", "echo started"]));
         let mut traced = program("strace");
         let (traces, when) = call.split_once(':').unwrap();
         traced.arg("-o").arg(room.path("log"));

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::rig::{fails, ok, program, text};
+use super::rig::{fails, mortal, ok, program, text};
 use super::stage::Stage;
 use super::{directory, mount_line};
 
@@ -97,7 +97,7 @@ fn a_command_runs_in_mounts_of_its_own() {
     for (signal, code) in [("TERM", 43), ("INT", 43), ("HUP", 43)] {
         let script =
             format!("trap 'exit 43' {signal}; echo ready; for i in $(seq 400); do sleep 0.05; done; exit 1");
-        let mut child = run(&script).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = mortal(&run(&script)).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());
         std::io::BufRead::read_line(&mut reader, &mut line).unwrap();

@@ -31,6 +31,24 @@ pub fn program(name: &str) -> Command {
     command
 }
 
+/// The same command, to be ended by signals also where whoever runs the tests ignores them, as `nohup` and the jobs of
+/// scripts do.
+pub fn mortal(command: &Command) -> Command {
+    let mut mortal = Command::new("env");
+    mortal.arg("--default-signal=HUP,INT");
+    mortal.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => mortal.env(name, value),
+            None => mortal.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        mortal.current_dir(directory);
+    }
+    mortal
+}
+
 /// Runs a command that must succeed.
 pub fn ok(command: &mut Command) -> Output {
     let output = command

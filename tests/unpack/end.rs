@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Child;
 use std::time::Instant;
 
-use super::rig::{fails, ok, program, text};
+use super::rig::{fails, mortal, ok, program, text};
 use super::*;
 
 /// Layers that take some time.
@@ -26,7 +26,7 @@ fn slow_room() -> Room {
 
 /// Starts, and waits until it is in the middle.
 fn start(room: &Room) -> Child {
-    let mut child = room.unpack().spawn().unwrap();
+    let mut child = mortal(&room.unpack()).spawn().unwrap();
     let begun = room.target.with_file_name(".target.handroll").join("root/f1-0");
     let start = Instant::now();
     while !begun.exists() {
