@@ -226,14 +226,6 @@ impl AtPrompt<'_> {
         }
     }
 
-    fn client<T>(&mut self, namespace: &str, work: impl FnOnce(&mut Client<'_>) -> T) -> T {
-        let MachineState { store, disk, .. } = &mut *self.machine;
-        let mut client = Client::new(store, disk, namespace, self.now);
-        let done = work(&mut client);
-        self.moments.append(&mut client.moments);
-        done
-    }
-
     /// Starts what the line wants started; what has ended goes as `ctr` has it.
     fn start(&mut self, task: &NewTask, ran: &mut ctr::Ran) {
         let line = self.line;
@@ -248,7 +240,7 @@ impl AtPrompt<'_> {
                 importables: BTreeMap::new(),
                 disk: Rc::new(RefCell::new(self.machine.disk.clone())),
             };
-            let ended = self.client(&task.namespace, |client| {
+            let ended = self.starting().client(&task.namespace, |client| {
                 ctr::ended(client, &mut host, task, ended, true)
             });
             ran.go_on(ended);
@@ -261,7 +253,9 @@ impl AtPrompt<'_> {
         let waiting = std::mem::take(&mut self.machine.prompt.waiting);
         let mut running = Vec::new();
         for task in waiting {
-            let goes_on = self.client(&task.namespace, |client| end_one(client, &task))?;
+            let goes_on = self
+                .starting()
+                .client(&task.namespace, |client| end_one(client, &task))?;
             running.extend(goes_on.then_some(task));
         }
         self.machine.prompt.waiting = running;

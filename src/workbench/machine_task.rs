@@ -271,7 +271,8 @@ fn read_only(overlay: &Overlay, mut trees: Vec<Tree>, tree: Option<Tree>, now: T
 }
 
 impl Starting<'_> {
-    fn client<T>(&mut self, namespace: &str, work: impl FnOnce(&mut Client<'_>) -> T) -> T {
+    /// Works in a namespace of the machine; what happens is told.
+    pub fn client<T>(&mut self, namespace: &str, work: impl FnOnce(&mut Client<'_>) -> T) -> T {
         let MachineState { store, disk, .. } = &mut *self.machine;
         let mut client = Client::new(store, disk, namespace, self.now);
         let done = work(&mut client);
