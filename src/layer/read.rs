@@ -58,6 +58,14 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// True if nothing is wrong with the layer, but there was no room for what it unpacks to.
+    pub fn is_no_room(&self) -> bool {
+        let (Self::Content(error) | Self::Inflate(InflateError::Content(error))) = self else {
+            return false;
+        };
+        matches!(error, ContentError::Write { .. } | ContentError::TooLarge { .. })
+    }
+
     /// A stable name of the kind of error.
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! A file of the browser's private file system as the one file of all scratches. Like a `File`, its handle is no
 //! object that can be `Send`: it stands in this thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use wasm_bindgen::JsCast;
@@ -16,14 +16,21 @@ thread_local! {
     static HANDLE: RefCell<Option<FileSystemSyncAccessHandle>> = const { RefCell::new(None) };
     /// All sessions of this thread share it, since there is one file only.
     static SPACE: RefCell<Option<Arc<SharedFile>>> = const { RefCell::new(None) };
+    /// How long the file may be at most, in bytes.
+    static LIMIT: Cell<f64> = const { Cell::new(f64::INFINITY) };
 }
 
 /// Keeps what sessions that are made from now on cannot hold in memory in a file that is nobody else's.
-/// `quota` is how many bytes the browser gives this page.
 #[wasm_bindgen]
-pub fn use_scratch(handle: FileSystemSyncAccessHandle, quota: f64) {
+pub fn use_scratch(handle: FileSystemSyncAccessHandle) {
     HANDLE.set(Some(handle));
-    SPACE.set(Some(Arc::new(SharedFile::new(Handle { quota }))));
+    SPACE.set(Some(Arc::new(SharedFile::new(Handle))));
+}
+
+/// From now on that file may grow to `limit` bytes. What it has already stays.
+#[wasm_bindgen]
+pub fn limit_scratch(limit: f64) {
+    LIMIT.set(limit);
 }
 
 /// Where sessions keep what they cannot hold in memory: that file, or memory all the same.
@@ -34,32 +41,41 @@ pub fn space() -> Arc<dyn ScratchSpace> {
     }
 }
 
-struct Handle {
-    quota: f64,
-}
+struct Handle;
 
 impl Handle {
     fn with<T>(
         &self,
         act: impl FnOnce(&FileSystemSyncAccessHandle) -> Result<T, JsValue>,
-    ) -> Result<T, String> {
+    ) -> Result<T, JsValue> {
         HANDLE.with_borrow(|handle| match handle {
-            Some(handle) => act(handle).map_err(|error| self.reason(&error)),
-            None => Err("there is no file for it".to_owned()),
+            Some(handle) => act(handle),
+            None => Err(js_sys::Error::new("there is no file for it").into()),
         })
     }
+}
 
-    fn reason(&self, error: &JsValue) -> String {
-        let Some(error) = error.dyn_ref::<js_sys::Error>() else {
-            return format!("{error:?}");
-        };
-        if error.name() == "QuotaExceededError" {
-            // In whole tenths: what prints fractions is large.
-            let tenths = (self.quota / 1e8) as u64;
-            let (whole, tenth) = (tenths / 10, tenths % 10);
-            return format!("the browser gives this page {whole}.{tenth} GB of the disk, and no more");
-        }
-        String::from(error.message())
+fn reason(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()),
+        None => format!("{error:?}"),
+    }
+}
+
+/// What a file that cannot be `length` bytes long is told of, in whole MB: what prints fractions is large.
+fn no_room(length: f64, given: &str) -> String {
+    format!(
+        "{} MB are wanted for all that is open, and the browser {given}. Open this page in an ordinary window, not \
+         a private one, on a disk with room, or unpack the file first",
+        (length / 1e6).ceil() as u64,
+    )
+}
+
+/// As `reason`, where `length` bytes were wanted.
+fn growing(error: &JsValue, length: f64) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) if error.name() == "QuotaExceededError" => no_room(length, "has no room for them"),
+        _ => reason(error),
     }
 }
 
@@ -78,24 +94,37 @@ fn all(count: f64, of: usize) -> Result<(), JsValue> {
 
 impl Disk for Handle {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), String> {
-        self.with(|handle| {
+        let read = self.with(|handle| {
             all(
                 handle.read_with_u8_array_and_options(into, &at(offset))?,
                 into.len(),
             )
-        })
+        });
+        read.map_err(|error| reason(&error))
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), String> {
-        self.with(|handle| {
+        let written = self.with(|handle| {
             all(
                 handle.write_with_u8_array_and_options(bytes, &at(offset))?,
                 bytes.len(),
             )
-        })
+        });
+        written.map_err(|error| growing(&error, offset as f64 + bytes.len() as f64))
     }
 
     fn resize(&self, length: u64) -> Result<(), String> {
-        self.with(|handle| handle.truncate_with_f64(length as f64))
+        let (length, limit) = (length as f64, LIMIT.get());
+        self.with(|handle| {
+            // A browser that keeps the file in its memory ends when that is full: it is asked for less.
+            if length > limit && length > handle.get_size()? {
+                return Ok(Err(no_room(
+                    length,
+                    &format!("has {} MB that are safe to take", (limit / 1e6) as u64),
+                )));
+            }
+            handle.truncate_with_f64(length).map(Ok)
+        })
+        .unwrap_or_else(|error| Err(growing(&error, length)))
     }
 }

@@ -23,7 +23,7 @@ use crate::workbench::{
 };
 
 pub use blob::Parts;
-pub use disk::use_scratch;
+pub use disk::{limit_scratch, use_scratch};
 use file::FileSource;
 
 /// How far reading a tar is.

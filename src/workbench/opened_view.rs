@@ -50,6 +50,7 @@ pub enum ReadingView {
     },
     Damaged {
         message: String,
+        no_room: bool,
     },
     Missing {
         message: String,
@@ -200,6 +201,7 @@ impl Workbench {
                 },
                 Some(error) => ReadingView::Damaged {
                     message: error.to_string(),
+                    no_room: error.is_no_room(),
                 },
             },
             (None, Some(Reading::Unpacking { done, total })) => ReadingView::Working {

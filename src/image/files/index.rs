@@ -139,7 +139,9 @@ impl IndexJob {
                             continue;
                         }
                         Ok(false) => None,
-                        Err(InflateError::Content(error)) => return Err(error.into()),
+                        Err(InflateError::Content(error @ ContentError::Read { .. })) => {
+                            return Err(error.into());
+                        }
                         Err(error) if scratch.is_empty() => return Err(error.into()),
                         Err(error) => Some(Fault::Damaged {
                             offset: scratch.len(),

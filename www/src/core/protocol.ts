@@ -194,8 +194,8 @@ export type ReadingView =
   | { state: 'waiting' }
   /** `unpacking` a gzip or zstd, then `indexing` its entries; bytes. */
   | { state: 'working'; stage: 'unpacking' | 'indexing'; done: number; total: number }
-  /** Read as far as it could be; it cannot be edited. */
-  | { state: 'damaged'; message: string }
+  /** Read as far as it could be; it cannot be edited. `no_room`: not its own fault, it unpacks to too much. */
+  | { state: 'damaged'; message: string; no_room: boolean }
   /** Its blob is not in the archive (`foreign`: to be had elsewhere); it cannot be edited. */
   | { state: 'missing'; message: string; foreign: boolean };
 

@@ -9,28 +9,40 @@ const LOCK = 'handroll scratch';
 /** A file that can be read and written without waiting: a `FileSystemSyncAccessHandle`, which workers alone have. */
 export interface SyncFile {
   close(): void;
+  getSize(): number;
 }
 
-export interface Scratch {
-  handle: SyncFile;
-  /** How many bytes the browser gives this page, as it says. */
-  quota: number;
-}
+/** What Chromium says of every window that may write to a disk; of a private one it says less. */
+const ON_DISK = 10 * 2 ** 30;
+/** Chromium ends when a file in its memory outgrows a GiB. */
+const IN_MEMORY = 768 * 2 ** 20;
 
 type FileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncFile> };
 
 /** A new file, nobody else's; null where the browser has none for us (a private window, an old browser). */
-export async function openScratch(): Promise<Scratch | null> {
+export async function openScratch(): Promise<SyncFile | null> {
   try {
-    const handle = await navigator.locks.request(LOCK, async () => {
+    return await navigator.locks.request(LOCK, async () => {
       const directory = await open();
       const file = (await directory.getFileHandle(crypto.randomUUID(), { create: true })) as FileHandle;
       return await file.createSyncAccessHandle();
     });
-    return { handle, quota: (await navigator.storage.estimate()).quota ?? 0 };
   } catch {
     return null;
   }
+}
+
+/**
+ * How many bytes the file may have: what is left, but in a window whose file seems to lie in the browser's memory,
+ * a quarter of it. What such a window is said to have left is not what the computer has left.
+ */
+export async function scratchLimit(file: SyncFile): Promise<number> {
+  const { quota, usage } = await navigator.storage.estimate();
+  if (quota === undefined || usage === undefined) return Infinity;
+  const left = Math.max(0, quota - usage);
+  // Of the browsers, Chromium alone gives private windows such a file; and it alone has `userAgentData`.
+  const isInMemory = 'userAgentData' in navigator && left < ON_DISK;
+  return isInMemory ? Math.min(IN_MEMORY, file.getSize() + left / 4) : file.getSize() + left;
 }
 
 /** Deletes the files of workers that are gone: those that can be opened, as a file is open in one place only. */

@@ -13,13 +13,15 @@ import wholeGlue from './pkg/core.js?url';
 import wholeWasm from './pkg/core_bg.wasm?url';
 import type { Call, FromWorker, Replay, Results, ToWorker } from './messages';
 import type { ArchiveFiles, ContentRef, CoreError, Export } from './protocol';
-import { openScratch, sweepScratch, type Scratch, type SyncFile } from './scratch';
+import { openScratch, scratchLimit, sweepScratch, type SyncFile } from './scratch';
 
 const SLICE_MS = 16;
 const STEP_KIB = 128;
 const READ_KIB = 1024;
 /** Progress is worth telling about ten times a second; what is finished is told at once. */
 const PROGRESS_MS = 100;
+/** What else the browser keeps may grow meanwhile. */
+const MEASURE_MS = 1000;
 /** Until then the page has the network. */
 const REST_MS = 1500;
 /** How long a core that takes over computes hashes first: those of small images are then never seen to be missing. */
@@ -29,7 +31,8 @@ const SETTLE_MS = 300;
 interface Core {
   default(from?: { module_or_path: string }): Promise<{ memory: WebAssembly.Memory }>;
   Session: new () => Session;
-  use_scratch(handle: SyncFile, quota: number): void;
+  use_scratch(handle: SyncFile): void;
+  limit_scratch(bytes: number): void;
 }
 
 const scope = self as unknown as {
@@ -39,7 +42,10 @@ const scope = self as unknown as {
 
 let core: Core = lean;
 let session: Session | null = null;
-let scratch: Scratch | null = null;
+let scratch: SyncFile | null = null;
+/** How many bytes it may have, and when the browser was asked for that. */
+let limit = Infinity;
+let measured = 0;
 /** What the whole core will be told: what was done, and which directories were folded or unfolded. */
 let journal: Journal | null = new Journal();
 const folds = new Map<string, Extract<Call, { kind: 'set_open' }>>();
@@ -93,9 +99,27 @@ function wake(): void {
   tick.port2.postMessage(0);
 }
 
+/** Asks how far the scratch file may grow. */
+async function measure(): Promise<void> {
+  if (!scratch) return;
+  measured = performance.now();
+  try {
+    limit = await scratchLimit(scratch);
+    core.limit_scratch(limit);
+  } catch {
+    // What was known stands; a browser that says nothing refuses writes itself.
+  }
+}
+
+/** While the core works, now and then. */
+function measureAgain(): void {
+  if (performance.now() - measured > MEASURE_MS) void measure();
+}
+
 function step(): void {
   stepping = false;
   if (dead || !session) return;
+  measureAgain();
   try {
     const until = performance.now() + SLICE_MS;
     let left = true;
@@ -158,7 +182,8 @@ function start(fresh: Core, memory: WebAssembly.Memory): void {
     coreKind: fresh === lean ? 'lean' : 'whole',
     coreMemory: () => memory.buffer.byteLength,
   });
-  if (scratch) core.use_scratch(scratch.handle, scratch.quota);
+  if (scratch) core.use_scratch(scratch);
+  core.limit_scratch(limit);
 }
 
 /** Notes what the whole core must be told; called for what was done. */
@@ -278,6 +303,7 @@ function answer(call: Call): { value: unknown; changed: boolean } {
 function handle(message: ToWorker): void {
   if (dead) return;
   const { id, call } = message;
+  measureAgain();
   try {
     const { value, changed } = answer(call);
     note(call, value);
@@ -317,8 +343,9 @@ scope.onmessage = ({ data }) => {
 };
 
 Promise.all([lean.default(), openScratch()])
-  .then(([{ memory }, opened]) => {
+  .then(async ([{ memory }, opened]) => {
     scratch = opened;
+    await measure();
     start(lean, memory);
     session = new core.Session();
     post({ type: 'ready', scratch: scratch ? 'opfs' : 'memory' });

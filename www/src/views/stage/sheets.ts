@@ -13,14 +13,17 @@ export interface Sheet {
 }
 
 export function sheetOf({ id, name }: { id: number; name: string }): Sheet {
-  const state = session.layer(id)?.reading.state;
+  const reading = session.layer(id)?.reading;
+  const state = reading?.state;
   const note =
     state === 'waiting' || state === 'working'
       ? 'being read…'
       : state === 'missing'
         ? 'missing'
-        : state === 'damaged'
-          ? 'damaged'
+        : reading?.state === 'damaged'
+          ? reading.no_room
+            ? 'not all of it'
+            : 'damaged'
           : '';
   return { id, letter: session.letterOf(id), name, tint: session.tintOf(id), note };
 }
