@@ -77,8 +77,20 @@ fn differences(reads: &[Outcome], findings: &mut Findings) {
         .iter()
         .filter_map(|read| Some((read, read.result.as_ref().ok()?)))
         .collect();
-    if findings.trees.contains_key(&b""[..]) {
+    if shown.len() < 2 || findings.is_about_tree(b"") {
         return;
+    }
+    if let Some(layer) = findings.full_at {
+        return findings.push(Finding {
+            check: Check::NotFollowed,
+            detail: Some("so much is found that readers are not compared where nothing is".to_owned()),
+            place: Place {
+                layer,
+                ..Place::default()
+            },
+            readings: Vec::new(),
+            fix: None,
+        });
     }
     // Directories to be compared, the same path in each file system.
     let roots: Vec<_> = shown.iter().map(|(_, fs)| fs.root()).collect();
@@ -94,7 +106,7 @@ fn differences(reads: &[Outcome], findings: &mut Findings) {
                 true => name.clone(),
                 false => [&path[..], b"/", name].concat(),
             };
-            if findings.trees.contains_key(&child) {
+            if findings.is_about_tree(&child) {
                 continue;
             }
             let numbers: Vec<_> = shown
@@ -104,7 +116,7 @@ fn differences(reads: &[Outcome], findings: &mut Findings) {
                 .collect();
             let inode = |at: usize| numbers[at].map(|number| shown[at].1.inode(number));
             let is_same = (1..shown.len()).all(|at| same(inode(0), inode(at)));
-            if !is_same && !findings.paths.contains_key(&child) {
+            if !is_same && !findings.is_about(&child) {
                 let entry = (0..shown.len()).find_map(inode).map(|inode| inode.entry);
                 findings.push(difference(reads, &child, entry));
             }

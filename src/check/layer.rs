@@ -307,8 +307,9 @@ impl LayerCheck {
             ancestors(path).find(|above| self.implied.get(above).is_none() && !self.is_directory(above));
         let blocked = blocked.map(relative);
         let resolved = secure_join(below, path).ok().map(|path| relative(&path));
-        let trees = blocked.into_iter().chain(resolved);
-        self.findings.trees.extend(trees.map(|path| (path, 0)));
+        for tree in blocked.into_iter().chain(resolved) {
+            self.findings.remember(tree, true, self.layer);
+        }
     }
 
     fn is_directory(&self, path: &[u8]) -> bool {

@@ -54,8 +54,8 @@ impl LayerCheck {
             self.find(Check::LinkLosesCapabilities, entry, path, None);
         }
         // What is said of one name is said of the other.
-        if self.findings.paths.contains_key(&relative(path)) {
-            self.findings.paths.insert(relative(&target), 0);
+        if self.findings.is_about(&relative(path)) {
+            self.findings.remember(relative(&target), false, self.layer);
         }
         Known {
             offset: entry.offset,

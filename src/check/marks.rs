@@ -53,10 +53,10 @@ impl LayerCheck {
         match way {
             Way::OwnLink | Way::LowerLink => {
                 self.find(Check::WhiteoutThroughLink, entry, &about, None);
-                self.findings.trees.insert(relative(directory), 0);
-                let resolved = secure_join(below, &about);
-                let resolved = resolved.ok().map(|path| (relative(&path), 0));
-                self.findings.trees.extend(resolved);
+                self.findings.remember(relative(directory), true, self.layer);
+                if let Ok(resolved) = secure_join(below, &about) {
+                    self.findings.remember(relative(&resolved), true, self.layer);
+                }
                 return;
             }
             way => self.obstacle(entry, &about, way, below),
@@ -99,7 +99,7 @@ impl LayerCheck {
                 None => self.of_nothing(target, below),
             };
             if check == Some(Check::WhiteoutInMissing) {
-                self.findings.trees.insert(relative(parent(target)), 0);
+                self.findings.remember(relative(parent(target)), true, self.layer);
             }
             if let Some(check) = check {
                 let fix = match check {

@@ -124,16 +124,21 @@ impl Finding {
 /// How many findings of one kind are kept; the others are counted.
 pub const MAX_FINDINGS: u64 = 100;
 
+/// How many bytes of paths with findings are remembered, so that what readers make of them is not told again.
+const MAX_ABOUT: usize = 64 << 20;
+
 /// Findings, as many as are kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Findings {
     pub list: Vec<Finding>,
     /// By the number of the check.
     pub counts: Vec<u64>,
-    /// The paths that anything was found about, kept or not.
-    pub paths: ByBytes,
-    /// Those of them that stand for all that is under them too.
-    pub trees: ByBytes,
+    /// The paths that anything was found about, kept or not; with 1, those that stand for all under them too.
+    about: ByBytes,
+    /// How many bytes these have.
+    about_bytes: usize,
+    /// The layer at which there were too many of them to be remembered.
+    pub full_at: Option<usize>,
     /// The entries likewise.
     pub offsets: Vec<(usize, u64)>,
 }
@@ -143,8 +148,9 @@ impl Default for Findings {
         Self {
             list: Vec::new(),
             counts: vec![0; Check::COUNT],
-            paths: ByBytes::new(),
-            trees: ByBytes::new(),
+            about: ByBytes::new(),
+            about_bytes: 0,
+            full_at: None,
             offsets: Vec::new(),
         }
     }
@@ -159,8 +165,8 @@ impl Findings {
         }
     }
 
-    /// Takes over what was found elsewhere.
-    pub fn append(&mut self, mut other: Self) {
+    /// Takes over what was found in a layer.
+    pub fn append(&mut self, layer: usize, mut other: Self) {
         // The other has kept as many of a kind as all together may be; what is not kept is only counted.
         for finding in std::mem::take(&mut other.list) {
             other.counts[finding.check as usize] -= 1;
@@ -169,20 +175,45 @@ impl Findings {
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count += more;
         }
-        self.paths.extend(other.paths);
-        self.trees.extend(other.trees);
+        self.full_at = self.full_at.or(other.full_at);
+        for (path, is_tree) in other.about {
+            self.remember(path, is_tree > 0, layer);
+        }
         self.offsets.extend(other.offsets);
+    }
+
+    /// Remembers a path that something was found about, as many as are remembered.
+    pub fn remember(&mut self, path: Vec<u8>, is_tree: bool, layer: usize) {
+        if let Some(known) = self.about.get_mut(&path) {
+            *known |= u64::from(is_tree);
+        } else if self.about_bytes + path.len() > MAX_ABOUT {
+            self.full_at = self.full_at.or(Some(layer));
+        } else {
+            self.about_bytes += path.len();
+            self.about.insert(path, u64::from(is_tree));
+        }
+    }
+
+    /// Whether something was found about a path.
+    pub fn is_about(&self, path: &[u8]) -> bool {
+        self.about.contains_key(path)
+    }
+
+    /// Whether something was found about a path and all that is under it.
+    pub fn is_about_tree(&self, path: &[u8]) -> bool {
+        self.about.get(path) == Some(&1)
     }
 
     pub fn push(&mut self, finding: Finding) {
         if let Some(path) = &finding.place.path {
-            self.paths.insert(path.clone(), 0);
-            if finding.check.severity() != Severity::Info {
-                self.trees.insert(path.clone(), 0);
-            }
+            let is_tree = finding.check.severity() != Severity::Info;
+            self.remember(path.clone(), is_tree, finding.place.layer);
         }
-        if let Some(offset) = finding.place.offset {
-            self.offsets.push((finding.place.layer, offset));
+        let place = finding.place.offset.map(|offset| (finding.place.layer, offset));
+        if let Some(place) = place
+            && self.offsets.last() != Some(&place)
+        {
+            self.offsets.push(place);
         }
         let count = &mut self.counts[finding.check as usize];
         *count += 1;

@@ -271,7 +271,7 @@ impl StackCheck {
             let detail = format!("{} layers", self.layers.len());
             self.find(Check::TooManyLayers, layer, None, None, Some(detail), None);
         }
-        self.findings.append(std::mem::take(&mut check.findings));
+        self.findings.append(layer, std::mem::take(&mut check.findings));
         self.secrets.push(check.secrets);
         self.files.push(check.files);
     }

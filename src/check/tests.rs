@@ -397,3 +397,22 @@ fn paths_without_end_are_no_work_without_end() {
     let is_full = |finding: &Finding| finding.check == Check::TooManyEntries;
     assert!(check.findings.list.iter().any(is_full));
 }
+
+/// What is beyond is told, and readers are not compared with half of what was found in mind.
+#[test]
+fn paths_with_findings_are_bounded() {
+    let mut findings = Findings::default();
+    let path = |number: usize| [number.to_string().into_bytes(), vec![b'a'; 1 << 20]].concat();
+    for number in 0..100 {
+        findings.remember(path(number), false, 3);
+    }
+    assert_eq!(findings.full_at, Some(3));
+    let kept = (0..100)
+        .filter(|&number| findings.is_about(&path(number)))
+        .count();
+    assert_eq!(kept, 63);
+    let seen = || crate::layer::dialect::apply(Dialect::Spec, Vec::new());
+    differ::differ(&[seen(), seen()], &mut findings);
+    let told: Vec<_> = findings.list.iter().map(|finding| finding.check).collect();
+    assert_eq!(told, [Check::NotFollowed]);
+}

@@ -37,9 +37,11 @@ pub struct Apply {
 
 struct Reader {
     dialect: Dialect,
-    unpack: Box<dyn Unpack>,
+    /// What it has at work, until it gives up.
+    work: Result<Box<dyn Unpack>, Failure>,
     notes: Notes,
-    failure: Option<Failure>,
+    /// The work that was done when it gave up.
+    spent: u64,
 }
 
 impl Reader {
@@ -52,20 +54,16 @@ impl Reader {
         };
         Some(Self {
             dialect,
-            unpack,
+            work: Ok(unpack),
             notes: Notes::default(),
-            failure: None,
+            spent: 0,
         })
     }
 
     fn outcome(mut self) -> Outcome {
-        let result = match self.failure {
-            Some(failure) => Err(failure),
-            None => Ok(self.unpack.finish(&mut self.notes)),
-        };
         Outcome {
             dialect: self.dialect,
-            result,
+            result: self.work.map(|unpack| unpack.finish(&mut self.notes)),
             notes: self.notes,
         }
     }
@@ -129,7 +127,8 @@ impl Apply {
     }
 
     fn cost(&self) -> u64 {
-        let readers = self.readers.iter().map(|reader| reader.unpack.cost());
+        let readers = self.readers.iter();
+        let readers = readers.map(|reader| reader.work.as_ref().map_or(reader.spent, |work| work.cost()));
         let view = self.view.as_ref().map_or(0, |view| view.fs().lookups());
         readers.sum::<u64>() + view
     }
@@ -170,31 +169,30 @@ impl Apply {
     /// One entry for all who still read; false when there is nobody or nothing more.
     fn one_entry(&mut self) -> bool {
         let layer = self.at;
-        let mut active: Vec<&mut Reader> = self
-            .readers
-            .iter_mut()
-            .filter(|reader| reader.failure.is_none())
-            .collect();
-        let Some(tar) = self.layers.get(layer).filter(|_| !active.is_empty()) else {
+        let is_active = self.readers.iter().any(|reader| reader.work.is_ok());
+        let Some(tar) = self.layers.get(layer).filter(|_| is_active) else {
             return false;
         };
         let entries = self.entries.get_or_insert_with(|| {
-            for reader in &mut active {
-                reader.notes.enter(layer);
-                reader.unpack.start(&mut reader.notes);
+            for reader in &mut self.readers {
+                if let Ok(unpack) = &mut reader.work {
+                    reader.notes.enter(layer);
+                    unpack.start(&mut reader.notes);
+                }
             }
             GoEntries::new(tar.clone())
         });
         let at = entries.offset();
         let next = entries.next();
-        for reader in active {
+        for reader in &mut self.readers {
+            let Ok(unpack) = &mut reader.work else { continue };
             let done = match &next {
                 Err(error) => Err(Fault::of_archive(at, Why::from(error.clone()))),
-                Ok(None) => reader.unpack.end(&mut reader.notes),
+                Ok(None) => unpack.end(&mut reader.notes),
                 Ok(Some(entry)) => {
-                    let done = reader.unpack.entry(entry, &mut reader.notes);
+                    let done = unpack.entry(entry, &mut reader.notes);
                     let done =
-                        done.and_then(|()| within_limits(reader.unpack.inodes(), reader.unpack.cost()));
+                        done.and_then(|()| within_limits(unpack.inodes(), unpack.bytes(), unpack.cost()));
                     done.map_err(|why| Fault {
                         offset: entry.offset,
                         name: entry.name.clone(),
@@ -203,8 +201,8 @@ impl Apply {
                 }
             };
             if let Err(fault) = done {
-                let failure = fault.in_layer(layer, reader.unpack.remains());
-                reader.failure = Some(failure);
+                reader.spent = unpack.cost();
+                reader.work = Err(fault.in_layer(layer, unpack.remains()));
             }
         }
         if !matches!(next, Ok(Some(_))) {

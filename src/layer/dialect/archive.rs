@@ -2,7 +2,7 @@
 //! layer, on whatever file system is given.
 
 use super::errno::Errno;
-use super::fs::{ByBytes, Kind};
+use super::fs::{ByBytes, Kind, kept};
 use super::go_tar::{GoEntries, GoEntry};
 use super::path::{clean, join, root_path, split};
 use super::rule::{Notes, Rule};
@@ -53,6 +53,8 @@ pub(super) struct Archive {
     directories: Vec<Directory>,
     /// Paths that entries of this layer stand at.
     unpacked: ByBytes,
+    /// About how many bytes both keep.
+    bytes: u64,
 }
 
 struct Directory {
@@ -90,7 +92,7 @@ pub(crate) fn apply_layer<F: FileSystem>(
             watch.entry();
         }
         let done = archive.entry(&entry, &mut target);
-        let done = done.and_then(|()| within_limits(0, target.fs.lookups()));
+        let done = done.and_then(|()| within_limits(0, 0, target.fs.lookups()));
         done.map_err(|why| Fault {
             offset: entry.offset,
             name: entry.name,
@@ -100,6 +102,11 @@ pub(crate) fn apply_layer<F: FileSystem>(
 }
 
 impl Archive {
+    /// About how many bytes of paths are kept.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Applies one entry.
     pub(super) fn entry<F: FileSystem>(
         &mut self,
@@ -137,12 +144,14 @@ impl Archive {
             to.tell(act, &path, || described(entry));
         }
         if is_directory {
+            self.bytes += kept(&name);
             self.directories.push(Directory {
                 offset: entry.offset,
                 name,
                 mtime: bound(entry.mtime),
             });
         }
+        self.bytes += kept(&path);
         self.unpacked.insert(path, entry.offset);
         Ok(())
     }
@@ -223,6 +232,7 @@ impl Archive {
             })?;
         }
         self.unpacked.clear();
+        self.bytes = 0;
         Ok(())
     }
 }

@@ -91,6 +91,10 @@ impl Unpack for Containerd {
         self.below.iter().map(Fs::len).sum::<usize>() + self.fs.len()
     }
 
+    fn bytes(&self) -> u64 {
+        self.below.iter().map(Fs::bytes).sum::<u64>() + self.fs.bytes() + self.archive.bytes()
+    }
+
     fn finish(mut self: Box<Self>, notes: &mut Notes) -> Fs {
         self.prepare(notes);
         match self.snapshotter {

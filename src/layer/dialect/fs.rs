@@ -93,6 +93,8 @@ pub struct Fs {
     is_alive: bool,
     /// How many names were looked up: the measure of work.
     lookups: Cell<u64>,
+    /// About how many bytes of names and attributes were ever put here: the measure of memory.
+    bytes: u64,
     /// The entry at hand, which makes what is made.
     at: EntryPlace,
     /// The files that were removed or replaced, by the entries that made them, if somebody wants to know.
@@ -107,6 +109,7 @@ impl Fs {
             has_root: true,
             is_alive,
             lookups: Cell::new(0),
+            bytes: 0,
             at: EntryPlace::default(),
             gone: None,
         };
@@ -131,6 +134,10 @@ impl Fs {
 
     pub(super) fn lookups(&self) -> u64 {
         self.lookups.get()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(super) fn len(&self) -> usize {
@@ -184,6 +191,11 @@ impl Fs {
 
     fn add(&mut self, kind: Kind, mode: u32) -> Number {
         let number = self.inodes.len() as Number;
+        self.bytes += match &kind {
+            Kind::Directory(_) => DIRECTORY_BYTES,
+            Kind::Symlink(target) => target.len() as u64,
+            _ => 0,
+        };
         self.inodes.push(Inode {
             kind,
             mode,
@@ -204,6 +216,10 @@ impl Fs {
             kind => kind.clone(),
         };
         let number = self.add(kind, inode.mode);
+        let xattrs = inode.xattrs.iter();
+        self.bytes += xattrs
+            .map(|(name, value)| kept(name) + value.len() as u64)
+            .sum::<u64>();
         *self.inode_mut(number) = Inode {
             kind: std::mem::replace(&mut self.inode_mut(number).kind, Kind::Ghost),
             xattrs: inode.xattrs.clone(),
@@ -221,6 +237,7 @@ impl Fs {
     pub(super) fn put(&mut self, parent: Number, name: &[u8], number: Number) {
         if let Kind::Directory(names) = &mut self.inode_mut(parent).kind {
             names.insert(name.to_vec(), number);
+            self.bytes += kept(name);
             self.inode_mut(number).links += 1;
         }
     }
@@ -448,12 +465,21 @@ impl Fs {
         let is_symlink = matches!(inode.kind, Kind::Symlink(_));
         if xattr::check(name, value, can_hold_user, is_symlink)? {
             inode.xattrs.insert(name.to_vec(), value.to_vec());
+            self.bytes += kept(name) + value.len() as u64;
         }
         Ok(())
     }
 }
 
 const SETGID: u32 = 0o2000;
+
+/// About how many bytes the map of a directory takes beside its names.
+const DIRECTORY_BYTES: u64 = 512;
+
+/// About how many bytes a name or path takes in a map.
+pub(super) fn kept(name: &[u8]) -> u64 {
+    name.len() as u64 + 32
+}
 
 /// The names of a path.
 pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -245,19 +245,23 @@ trait Unpack {
     fn cost(&self) -> u64;
     /// How many inodes there are.
     fn inodes(&self) -> usize;
+    /// About how many bytes of names, paths and attributes are kept.
+    fn bytes(&self) -> u64;
     /// What a container sees.
     fn finish(self: Box<Self>, notes: &mut Notes) -> Fs;
 }
 
-/// The most inodes that are made, in all layers together, and the most names that are looked up: what is
-/// beyond is no image, but an attack on memory or time.
+/// The most inodes that are made, in all layers together, the most bytes of names, paths and attributes that
+/// are kept, and the most names that are looked up: what is beyond is no image, but an attack on memory or time.
 const MAX_INODES: usize = 1 << 20;
-const MAX_LOOKUPS: u64 = 1 << 31;
+const MAX_BYTES: u64 = 256 << 20;
+const MAX_LOOKUPS: u64 = 1 << 28;
 
-fn within_limits(inodes: usize, lookups: u64) -> Result<(), Why> {
+fn within_limits(inodes: usize, bytes: u64, lookups: u64) -> Result<(), Why> {
     let limit = |what, limit| Err(Why::Limit { what, limit });
     match () {
         () if inodes > MAX_INODES => limit("files", MAX_INODES as u64),
+        () if bytes > MAX_BYTES => limit("bytes of names and attributes", MAX_BYTES),
         () if lookups > MAX_LOOKUPS => limit("names to look up", MAX_LOOKUPS),
         () => Ok(()),
     }

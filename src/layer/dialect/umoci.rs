@@ -2,7 +2,7 @@
 //! and what a layer has made is remembered, so that its own whiteouts spare it.
 
 use super::errno::Errno;
-use super::fs::{ByBytes, Fs, Kind, Number, components};
+use super::fs::{ByBytes, Fs, Kind, Number, components, kept};
 use super::go_tar::{GoEntry, ZERO_TIME};
 use super::path::{clean, join, secure_join, split};
 use super::rule::{Notes, Rule};
@@ -27,6 +27,8 @@ pub(super) struct Umoci {
     fs: Fs,
     /// What this layer has made, and the directories above it.
     upper: ByBytes,
+    /// About how many bytes that keeps.
+    upper_bytes: u64,
     /// Whether the directory is gone in which the root file system stood.
     is_lost: bool,
 }
@@ -40,6 +42,7 @@ impl Umoci {
         Self {
             fs,
             upper: ByBytes::new(),
+            upper_bytes: 0,
             is_lost: false,
         }
     }
@@ -103,9 +106,11 @@ impl Umoci {
         }
         for (at, _) in path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/') {
             if !self.upper.contains_key(&path[..at]) {
+                self.upper_bytes += kept(&path[..at]);
                 self.upper.insert(path[..at].to_vec(), entry.offset);
             }
         }
+        self.upper_bytes += kept(&path);
         self.upper.insert(path, entry.offset);
         Ok(())
     }
@@ -259,6 +264,7 @@ fn in_64_bits(time: Time) -> Time {
 impl Unpack for Umoci {
     fn start(&mut self, _: &mut Notes) {
         self.upper.clear();
+        self.upper_bytes = 0;
     }
 
     fn entry(&mut self, entry: &GoEntry, notes: &mut Notes) -> Result<(), Why> {
@@ -283,6 +289,10 @@ impl Unpack for Umoci {
 
     fn inodes(&self) -> usize {
         self.fs.len()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.fs.bytes() + self.upper_bytes
     }
 
     fn finish(self: Box<Self>, _: &mut Notes) -> Fs {

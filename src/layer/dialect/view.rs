@@ -101,7 +101,8 @@ impl View {
                     return Ok(false);
                 }
                 let done = self.spec.entry(&entry, &mut self.notes);
-                let done = done.and_then(|()| within_limits(self.fs().len(), self.fs().lookups()));
+                let done = done
+                    .and_then(|()| within_limits(self.fs().len(), self.fs().bytes(), self.fs().lookups()));
                 done.map_err(|why| self.failure(entry.offset, entry.name, why))?;
                 Ok(false)
             }
