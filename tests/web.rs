@@ -304,7 +304,7 @@ async fn what_is_inflated_lies_in_a_private_file() {
     let body = "return navigator.storage.getDirectory().then((root) => root.getFileHandle(crypto.randomUUID(), \
         { create: true })).then((file) => file.createSyncAccessHandle())";
     let handle = ask(body, &JsValue::NULL).await;
-    use_scratch(handle.clone().unchecked_into(), 1e9);
+    use_scratch(handle.clone().unchecked_into());
     let size = || {
         get(&handle, "getSize")
             .unchecked_into::<Function>()

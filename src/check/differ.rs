@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Check, Finding, Findings, Place, Reading};
+use super::{Check, Finding, Findings, MAX_ABOUT, Place, Reading};
 use crate::content::{Content, ContentError, window};
 use crate::layer::dialect::{ByBytes, EntryPlace, Failure, Fs, Inode, Kind, Outcome};
 
@@ -83,7 +83,9 @@ fn differences(reads: &[Outcome], findings: &mut Findings) {
     if let Some(layer) = findings.full_at {
         return findings.push(Finding {
             check: Check::NotFollowed,
-            detail: Some("so much is found that readers are not compared where nothing is".to_owned()),
+            detail: Some(format!(
+                "over {MAX_ABOUT} bytes of paths have findings; readers are not compared where there are none"
+            )),
             place: Place {
                 layer,
                 ..Place::default()

@@ -252,7 +252,7 @@ trait Unpack {
 }
 
 /// The most inodes that are made, in all layers together, the most bytes of names, paths and attributes that
-/// are kept, and the most names that are looked up: what is beyond is no image, but an attack on memory or time.
+/// are ever put there, and the most names that are looked up: what is beyond is no image, but an attack on memory or time.
 const MAX_INODES: usize = 1 << 20;
 const MAX_BYTES: u64 = 256 << 20;
 const MAX_LOOKUPS: u64 = 1 << 28;

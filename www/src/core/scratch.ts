@@ -19,7 +19,7 @@ const IN_MEMORY = 768 * 2 ** 20;
 
 type FileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncFile> };
 
-/** A new file, nobody else's; null where the browser has none for us (a private window, an old browser). */
+/** A new file, nobody else's; null where the browser has none for us (most private windows, an old browser). */
 export async function openScratch(): Promise<SyncFile | null> {
   try {
     return await navigator.locks.request(LOCK, async () => {
@@ -33,8 +33,8 @@ export async function openScratch(): Promise<SyncFile | null> {
 }
 
 /**
- * How many bytes the file may have: what is left, but in a window whose file seems to lie in the browser's memory,
- * a quarter of it. What such a window is said to have left is not what the computer has left.
+ * How many bytes the file may have: its own and what is left, but in a window whose file seems to lie in the browser's
+ * memory, a quarter of that. What such a window is said to have left is not what the computer has left.
  */
 export async function scratchLimit(file: SyncFile): Promise<number> {
   const { quota, usage } = await navigator.storage.estimate();
@@ -42,7 +42,9 @@ export async function scratchLimit(file: SyncFile): Promise<number> {
   const left = Math.max(0, quota - usage);
   // Of the browsers, Chromium alone gives private windows such a file; and it alone has `userAgentData`.
   const isInMemory = 'userAgentData' in navigator && left < ON_DISK;
-  return isInMemory ? Math.min(IN_MEMORY, file.getSize() + left / 4) : file.getSize() + left;
+  // What it has counts: a quarter of what is left, asked for again and again, would come to all of it.
+  const room = file.getSize() + left;
+  return isInMemory ? Math.min(IN_MEMORY, room / 4) : room;
 }
 
 /** Deletes the files of workers that are gone: those that can be opened, as a file is open in one place only. */

@@ -105,7 +105,7 @@ async function measure(): Promise<void> {
   measured = performance.now();
   try {
     limit = await scratchLimit(scratch);
-    core.limit_scratch(limit);
+    if (session) core.limit_scratch(limit);
   } catch {
     // What was known stands; a browser that says nothing refuses writes itself.
   }
@@ -342,10 +342,13 @@ scope.onmessage = ({ data }) => {
   else early.push(data);
 };
 
-Promise.all([lean.default(), openScratch()])
-  .then(async ([{ memory }, opened]) => {
-    scratch = opened;
-    await measure();
+async function prepareScratch(): Promise<void> {
+  scratch = await openScratch();
+  await measure();
+}
+
+Promise.all([lean.default(), prepareScratch()])
+  .then(([{ memory }]) => {
     start(lean, memory);
     session = new core.Session();
     post({ type: 'ready', scratch: scratch ? 'opfs' : 'memory' });
