@@ -206,7 +206,7 @@ fn script(job: &mut Job<'_>, kind: Kind, text: &[u8], words: Vec<Vec<u8>>) -> u8
 }
 
 /// A word in front of a command that this shell would take for a program.
-fn not_known(simple: &Simple) -> Option<String> {
+pub(super) fn not_known(simple: &Simple) -> Option<String> {
     let first = simple.words.first()?;
     let bytes = first.iter().map_while(|part| match part {
         Part::Byte {
@@ -231,9 +231,13 @@ fn not_known(simple: &Simple) -> Option<String> {
 /// What a shell says of a line that is none.
 fn parse_error(kind: Kind, error: &ParseError) -> String {
     match (kind, error) {
-        (Kind::Bash, _) | (_, ParseError::NotSupported { .. } | ParseError::UnknownVariable { .. }) => {
-            error.to_string()
-        }
+        (Kind::Bash, _)
+        | (
+            _,
+            ParseError::NotSupported { .. }
+            | ParseError::NotKnown { .. }
+            | ParseError::UnknownVariable { .. },
+        ) => error.to_string(),
         (Kind::Dash, ParseError::Unclosed { .. }) => "Syntax error: Unterminated quoted string".to_owned(),
         (Kind::Dash, ParseError::Unexpected { token }) => format!("Syntax error: \"{token}\" unexpected"),
         (Kind::Dash, ParseError::Unfinished) => "Syntax error: end of file unexpected".to_owned(),

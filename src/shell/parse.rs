@@ -1,5 +1,7 @@
 //! From a line to commands: words with their quotes understood, how commands are joined, and redirections.
 
+use super::inside::not_known;
+
 /// How a command follows the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Joint {
@@ -77,6 +79,9 @@ pub(super) enum ParseError {
         what: &'static str,
         instead: &'static str,
     },
+    /// A reserved word, or an assignment: what stands between them would be run as if they were not there.
+    #[error("`{word}` is not known here, so nothing of the line is run")]
+    NotKnown { word: String },
     #[error("${name}: only $?, $PWD and $HOME are known here")]
     UnknownVariable { name: String },
 }
@@ -96,6 +101,9 @@ const OPERATORS: &[&str] = &[
 /// The commands of a line in a shell that knows no variables but its own.
 pub(super) fn parse(line: &[u8]) -> Result<List, ParseError> {
     let list = parse_inside(line)?;
+    if let Some(word) = list.iter().find_map(|(_, simple)| not_known(simple)) {
+        return Err(ParseError::NotKnown { word });
+    }
     let mut words = list.iter().flat_map(|(_, simple)| {
         let targets = simple.redirects.iter().filter_map(|redirect| match redirect {
             Redirect::File { target, .. } => Some(target),
@@ -478,6 +486,11 @@ mod tests {
                 "a \"`b`\"",
                 "command substitution is not supported here: commands stand alone",
             ),
+            (
+                "if false\nthen\nrm x\nfi",
+                "`if` is not known here, so nothing of the line is run",
+            ),
+            ("a; X=1", "`X=` is not known here, so nothing of the line is run"),
             ("a $X", "$X: only $?, $PWD and $HOME are known here"),
         ] {
             assert_eq!(parse(line.as_bytes()).unwrap_err().to_string(), text, "{line}");
