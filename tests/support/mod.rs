@@ -67,6 +67,10 @@ struct Place {
     names: Vec<Vec<u8>>,
 }
 
+/// How long a path is that gets no more endless directories. A layer's reader takes 16 KiB, and the thirty that a tree can
+/// have besides are at most half of that.
+const LONGEST_PATH: usize = 8 << 10;
+
 /// Names that sort otherwise than one might think, or need quoting somewhere.
 const NAMES: &[&[u8]] = &[
     b"a",
@@ -204,6 +208,10 @@ impl Maker {
             let most = if self.wishes.endless_paths { 24 } else { 3 };
             for _ in 0..1 + self.random.below(most) {
                 let name = vec![b'd'; 200 + self.random.below(56)];
+                // With what else can be put into it, no path becomes longer than a layer's reader takes.
+                if inner.path_length > LONGEST_PATH {
+                    break;
+                }
                 mkdirat(&inner.fd, &name[..], Mode::from(0o755)).unwrap();
                 self.times(&inner.fd, &name);
                 inner.fd = openat(&inner.fd, &name[..], flags, Mode::empty()).unwrap();
