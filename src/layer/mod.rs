@@ -8,6 +8,7 @@
 mod blob;
 mod cache;
 mod chunks;
+mod joined;
 pub mod dialect;
 mod origin;
 mod read;
@@ -26,6 +27,7 @@ pub use crate::tar::Format;
 pub use blob::{Blob, BlobJob, Compression, LayerError, Progress};
 pub use cache::{DeflateTask, SegmentCache, Task};
 pub use chunks::{Bytes, Chunk, Chunks, SEGMENT};
+pub(crate) use joined::joined;
 pub use origin::{Origin, Read, Sums};
 pub use read::{ENTRY_LIMIT, Note, ReadError};
 pub use read_job::{HELD_LIMIT, ReadJob, Reading};

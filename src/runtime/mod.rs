@@ -8,6 +8,7 @@
 mod config;
 mod convert;
 mod mount_point;
+mod proc;
 mod spec;
 mod start;
 mod step;
@@ -22,6 +23,7 @@ use crate::text::escape;
 pub use config::ImageConfig;
 pub use convert::{Arguments, Manner, Request, Users, convert, unsafe_labels};
 pub use mount_point::MountPoint;
+pub use proc::ProcMounts;
 pub use spec::{
     Capabilities, Cpu, DeviceRule, IdMapping, Linux, Mount, Namespace, Process, Resources, Rlimit, Root,
     Spec, User,

@@ -1,7 +1,7 @@
 //! Patterns: words become the names that match them, or stay as they were typed (glob(7), as bash does it).
 
 use super::job::{Job, join};
-use super::parse::{Part, Variable, Word};
+use super::lex::{Part, Variable, Word};
 
 /// How many names the words of one command may become.
 const LIMIT: usize = 100_000;
@@ -13,49 +13,100 @@ pub(super) struct Glyph {
     pub is_plain: bool,
 }
 
+/// How many bytes the words of one command may have, as execve(2) takes them.
+pub(super) const WORDS_LIMIT: usize = 2 << 20;
+
 /// The words that one word becomes.
 pub(super) fn expand(job: &mut Job<'_>, word: &Word) -> Result<Vec<Vec<u8>>, String> {
-    if let Some(name) = super::inside::unsplit(job, word) {
-        return Err(format!(
-            "${name}: a value with blanks or patterns is not split here: quote it"
-        ));
+    let mut words = Vec::new();
+    for glyphs in fields(job, word)? {
+        let found = match has_pattern(&glyphs) {
+            true => matches(job, &glyphs)?,
+            false => Vec::new(),
+        };
+        match found.is_empty() {
+            true => words.push(bytes(&glyphs)),
+            false => words.extend(found),
+        }
+        if words.len() > LIMIT {
+            return Err(format!("more than {LIMIT} words"));
+        }
     }
-    let glyphs = glyphs(job, word);
-    let typed: Vec<u8> = glyphs.iter().map(|glyph| glyph.byte).collect();
-    if typed.is_empty() && !word.contains(&Part::Nothing) {
-        return Ok(Vec::new());
-    }
-    if !has_pattern(&glyphs) {
-        return Ok(vec![typed]);
-    }
-    let found = matches(job, &glyphs)?;
-    Ok(if found.is_empty() { vec![typed] } else { found })
+    Ok(words)
 }
 
-fn glyphs(job: &Job<'_>, word: &Word) -> Vec<Glyph> {
-    let mut glyphs = Vec::new();
+/// The one word that the value of an assignment becomes: neither split nor matched with names.
+pub(super) fn expand_whole(job: &mut Job<'_>, word: &Word) -> Result<Vec<u8>, String> {
+    let mut value = Vec::new();
     for part in word {
-        let bytes = match part {
-            Part::Nothing => continue,
-            Part::Byte { byte, is_quoted } => {
-                glyphs.push(Glyph {
-                    byte: *byte,
-                    is_plain: !is_quoted,
-                });
-                continue;
-            }
-            Part::Variable(Variable::Status) => job.shell.status.to_string().into_bytes(),
-            Part::Variable(Variable::Cwd) => job.shell.cwd.clone(),
-            Part::Variable(Variable::Home) if job.kind().is_none() => b"/root".to_vec(),
-            Part::Variable(Variable::Home) => super::inside::value(job, b"HOME"),
-            Part::Variable(Variable::Named { name, .. }) => super::inside::value(job, name),
-        };
-        glyphs.extend(bytes.into_iter().map(|byte| Glyph {
-            byte,
-            is_plain: false,
-        }));
+        match part {
+            Part::Nothing => {}
+            Part::Byte { byte, .. } => value.push(*byte),
+            part => value.extend(expansion(job, part)?),
+        }
+        if value.len() > WORDS_LIMIT {
+            return Err(format!("a value of more than {WORDS_LIMIT} bytes"));
+        }
     }
-    glyphs
+    Ok(value)
+}
+
+fn bytes(glyphs: &[Glyph]) -> Vec<u8> {
+    glyphs.iter().map(|glyph| glyph.byte).collect()
+}
+
+/// What a word becomes before names are matched: what is not quoted is split at blanks, where it was expanded.
+fn fields(job: &mut Job<'_>, word: &Word) -> Result<Vec<Vec<Glyph>>, String> {
+    let mut fields = Vec::new();
+    let mut field: Option<Vec<Glyph>> = None;
+    let mut length = 0;
+    for part in word {
+        match part {
+            Part::Nothing => drop(field.get_or_insert_default()),
+            Part::Byte { byte, is_quoted } => field.get_or_insert_default().push(Glyph {
+                byte: *byte,
+                is_plain: !is_quoted,
+            }),
+            Part::Variable { is_quoted, .. } | Part::Substitution { is_quoted, .. } => {
+                let value = expansion(job, part)?;
+                length += value.len();
+                if length > WORDS_LIMIT {
+                    return Err("Argument list too long".to_owned());
+                }
+                for byte in value {
+                    if !is_quoted && b" \t\n".contains(&byte) {
+                        fields.extend(field.take());
+                    } else {
+                        let is_plain = !is_quoted;
+                        field.get_or_insert_default().push(Glyph { byte, is_plain });
+                    }
+                }
+            }
+        }
+    }
+    fields.extend(field);
+    Ok(fields)
+}
+
+/// What stands for a variable or a substitution.
+fn expansion(job: &mut Job<'_>, part: &Part) -> Result<Vec<u8>, String> {
+    match part {
+        Part::Nothing => Ok(Vec::new()),
+        Part::Byte { byte, .. } => Ok(vec![*byte]),
+        Part::Substitution { list, .. } => super::run::substitution(job, list),
+        Part::Variable { variable, .. } => match super::inside::value(job, variable) {
+            Some(value) => Ok(value),
+            // A container's shell goes on with nothing, as it would; who types here has mistyped.
+            None if job.kind().is_some() => Ok(Vec::new()),
+            None => {
+                job.exits = Some(1);
+                let Variable::Named(name) = variable else {
+                    return Ok(Vec::new());
+                };
+                Err(format!("{}: unbound variable", String::from_utf8_lossy(name)))
+            }
+        },
+    }
 }
 
 fn has_pattern(glyphs: &[Glyph]) -> bool {

@@ -2,7 +2,7 @@
 
 use super::option::{Command, Opt};
 use super::{
-    attribute, copy, create, disk_usage, find, list, read, remove, rename, stat, tree, words, xattr,
+    attribute, copy, create, disk_usage, find, grep, list, read, remove, rename, stat, tree, words, xattr,
 };
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -15,6 +15,7 @@ pub(super) const COMMANDS: &[Command] = &[
     read::HEAD,
     read::TAIL,
     read::WC,
+    grep::GREP,
     read::SHA256SUM,
     read::READLINK,
     words::ECHO,
@@ -47,7 +48,8 @@ pub(super) const COMMANDS: &[Command] = &[
 /// All commands, a line each.
 pub(super) fn overview(programs: &[&str]) -> String {
     let mut text =
-        "A small shell: commands, quotes, patterns (* ? [a-z]), ; && ||, > >> 2>, $? $PWD ~, # comments.\n\
+        "A small shell: commands, quotes, patterns (* ? [a-z]), ; && || |, < > >> 2>, $(...), NAME=VALUE and $NAME,\n\
+                    if, for, $? $PWD ~, # comments.\n\
                     `help COMMAND` or `COMMAND --help` tells more.\n\n"
             .to_owned();
     for command in COMMANDS {

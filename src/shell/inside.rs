@@ -4,15 +4,16 @@
 use super::busybox;
 use super::help::COMMANDS;
 use super::job::Job;
+use super::lex::Variable;
 use super::option;
-use super::parse::{self, ParseError, Part, Simple, Variable, Word};
+use super::parse::{self, ParseError};
 use super::program::{Run, command, find, load, run};
 use crate::overlay::mount::Errno;
 
 /// What a shell knows that is a container's process.
 #[derive(Clone, Debug)]
 pub(super) struct Inside {
-    env: Vec<Vec<u8>>,
+    pub env: Vec<Vec<u8>>,
     /// What it was called, and the arguments behind: `$0`, `$1`, ….
     words: Vec<Vec<u8>>,
     pub kind: Kind,
@@ -46,10 +47,10 @@ const MAX_DEPTH: usize = 20;
 /// The longest script that is run.
 const SCRIPT_LIMIT: u64 = 1 << 20;
 /// What of a shell's language is not known here, or belongs to what is not.
-const NOT_KNOWN: [&str; 34] = [
-    "!", "{", "}", "[[", "for", "if", "while", "until", "case", "do", "done", "then", "else", "elif", "fi",
-    "esac", "in", "function", "select", "export", "set", "unset", "read", "eval", "source", ".", "trap",
-    "wait", "alias", "shift", "local", "readonly", "command", "break",
+const NOT_KNOWN: [&str; 26] = [
+    "!", "{", "}", "[[", "while", "until", "case", "esac", "function", "select", "set", "read", "eval",
+    "source", ".", "trap", "wait", "alias", "shift", "local", "readonly", "command", "break", "continue",
+    "return", "declare",
 ];
 
 /// The value of a variable of the environment.
@@ -67,33 +68,25 @@ pub(super) fn env(job: &mut Job<'_>) -> u8 {
     0
 }
 
-/// What a variable of a line stands for: one of the environment, or an argument.
-pub(super) fn value(job: &Job<'_>, name: &[u8]) -> Vec<u8> {
-    let number = std::str::from_utf8(name).ok().and_then(|text| text.parse().ok());
-    let found = match number {
-        Some(number) => {
-            let inside = job.shell.inside.as_ref();
-            inside.and_then(|inside| inside.words.get::<usize>(number).map(Vec::as_slice))
-        }
-        None if name == b"OLDPWD" => job.shell.previous.as_deref(),
-        None => variable(job, name),
+/// What a variable of a line holds: what was assigned, one of the environment, or an argument.
+pub(super) fn value(job: &Job<'_>, variable: &Variable) -> Option<Vec<u8>> {
+    let of = |name: &[u8]| {
+        let assigned = job.shell.variables.get(name).map(Vec::as_slice);
+        assigned.or_else(|| self::variable(job, name)).map(<[u8]>::to_vec)
     };
-    found.map(<[u8]>::to_vec).unwrap_or_default()
-}
-
-/// The name of a variable outside of quotes whose value a shell would split, or match with names.
-pub(super) fn unsplit(job: &Job<'_>, word: &Word) -> Option<String> {
-    let is_special = |byte: &u8| b" \t\n*?[".contains(byte);
-    word.iter().find_map(|part| match part {
-        Part::Variable(Variable::Named {
-            name,
-            is_quoted: false,
-        }) => {
-            let is_split = value(job, name).iter().any(is_special);
-            is_split.then(|| String::from_utf8_lossy(name).into_owned())
-        }
-        _ => None,
-    })
+    match variable {
+        Variable::Status => Some(job.shell.status.to_string().into_bytes()),
+        Variable::Cwd => Some(job.shell.cwd.clone()),
+        Variable::Home => of(b"HOME").or_else(|| job.kind().is_none().then(|| b"/root".to_vec())),
+        Variable::Named(name) => match std::str::from_utf8(name)
+            .ok()
+            .and_then(|text| text.parse::<usize>().ok())
+        {
+            Some(number) => job.shell.inside.as_ref()?.words.get(number).cloned(),
+            None if name == b"OLDPWD" => job.shell.previous.clone(),
+            None => of(name),
+        },
+    }
 }
 
 /// A shell with its arguments.
@@ -126,6 +119,11 @@ pub(super) fn shell(job: &mut Job<'_>, kind: Kind, argv: &[Vec<u8>]) -> Run {
                 names => names.to_vec(),
             };
             Run::Ended(script(job, kind, line, names))
+        }
+        // What comes through a pipe is its script.
+        (false, None) if !job.stdin.is_empty() => {
+            let text = job.take_stdin().read_all(SCRIPT_LIMIT).unwrap_or_default();
+            Run::Ended(script(job, kind, &text, vec![argv[0].clone()]))
         }
         (false, None) => Run::Waits,
         (false, Some((file, _))) => {
@@ -183,68 +181,57 @@ fn script(job: &mut Job<'_>, kind: Kind, text: &[u8], words: Vec<Vec<u8>>) -> u8
     job.shell.inside = Some(inner);
     let (cwd, previous) = (job.shell.cwd.clone(), job.shell.previous.clone());
     job.shell.status = 0;
-    let status = match parse::parse_inside(text) {
+    let variables = std::mem::take(&mut job.shell.variables);
+    let status = match parse::parse(text) {
+        Ok(list) => super::run::list(job, &list),
         Err(error) => {
-            let text = parse_error(kind, &error);
-            job.shell_error(&text);
+            match parse_error(kind, &error) {
+                Some(text) => job.shell_error(&text),
+                None => job.error_line(&format!("handroll: {error}")),
+            }
             2
         }
-        Ok(list) => match list.iter().find_map(|(_, simple)| not_known(simple)) {
-            Some(word) => {
-                job.error_line(&format!(
-                    "handroll: `{word}` is not known here, so nothing of the line is run"
-                ));
-                2
-            }
-            None => super::run_list(job, &list),
-        },
     };
+    job.shell.variables = variables;
     let status = job.exits.take().unwrap_or(status);
     job.shell.inside = Some(outer);
     (job.shell.cwd, job.shell.previous) = (cwd, previous);
     status
 }
 
-/// A word in front of a command that this shell would take for a program.
-pub(super) fn not_known(simple: &Simple) -> Option<String> {
-    let first = simple.words.first()?;
-    let bytes = first.iter().map_while(|part| match part {
-        Part::Byte {
-            byte,
-            is_quoted: false,
-        } => Some(*byte),
-        _ => None,
-    });
-    let text = String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned();
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    match text.split_once('=') {
-        Some((name, _)) if is_name(name) => Some(format!("{name}=")),
-        _ => NOT_KNOWN.contains(&&text[..]).then_some(text),
+/// Whether a word in front of a command is the shell's language, of which this one does not know it.
+pub(super) fn is_unknown(word: &str) -> bool {
+    NOT_KNOWN.contains(&word)
+}
+
+/// What dash and BusyBox say of a line that ends too soon.
+fn ended(kind: Kind, expected: Option<&str>) -> String {
+    let expected = expected.map_or_else(String::new, |word| format!(" (expecting \"{word}\")"));
+    match kind {
+        Kind::Busybox => format!("syntax error: unexpected end of file{expected}"),
+        _ => format!("Syntax error: end of file unexpected{expected}"),
     }
 }
 
-/// What a shell says of a line that is none.
-fn parse_error(kind: Kind, error: &ParseError) -> String {
-    match (kind, error) {
-        (Kind::Bash, _)
-        | (
+/// What a shell says of a line that is none; nothing if this one alone does not know it.
+fn parse_error(kind: Kind, error: &ParseError) -> Option<String> {
+    Some(match (kind, error) {
+        (
             _,
             ParseError::NotSupported { .. }
             | ParseError::NotKnown { .. }
-            | ParseError::UnknownVariable { .. },
-        ) => error.to_string(),
-        (Kind::Dash, ParseError::Unclosed { .. }) => "Syntax error: Unterminated quoted string".to_owned(),
+            | ParseError::NotAName { .. }
+            | ParseError::NotAnIdentifier { .. }
+            | ParseError::TooDeep,
+        ) => return None,
+        (Kind::Bash, _) => error.to_string(),
         (Kind::Dash, ParseError::Unexpected { token }) => format!("Syntax error: \"{token}\" unexpected"),
-        (Kind::Dash, ParseError::Unfinished) => "Syntax error: end of file unexpected".to_owned(),
-        (_, ParseError::Unclosed { .. }) => "syntax error: unterminated quoted string".to_owned(),
-        (_, ParseError::Unexpected { token }) => format!("syntax error: unexpected \"{token}\""),
-        (_, ParseError::Unfinished) => "syntax error: unexpected end of file".to_owned(),
-    }
+        (Kind::Busybox, ParseError::Unexpected { token }) => format!("syntax error: unexpected \"{token}\""),
+        (_, ParseError::Unclosed { quote: ')' }) => ended(kind, Some(")")),
+        (_, ParseError::Unfinished { expected }) => ended(kind, *expected),
+        (Kind::Dash, ParseError::Unclosed { .. }) => "Syntax error: Unterminated quoted string".to_owned(),
+        (Kind::Busybox, ParseError::Unclosed { .. }) => "syntax error: unterminated quoted string".to_owned(),
+    })
 }
 
 impl Job<'_> {
@@ -281,6 +268,16 @@ impl Job<'_> {
         match self.kind() {
             Some(Kind::Busybox | Kind::Dash) => 2,
             Some(Kind::Bash) | None => 1,
+        }
+    }
+
+    /// What a file says that input cannot come from, and the status.
+    pub fn cannot_open(&self, shown: &str, errno: Errno) -> (String, u8) {
+        let why = |missing| reason(errno, missing);
+        match self.kind() {
+            Some(Kind::Busybox) => (format!("can't open {shown}: {}", why("no such file")), 1),
+            Some(Kind::Dash) => (format!("cannot open {shown}: {}", why("No such file")), 2),
+            Some(Kind::Bash) | None => (format!("{shown}: {}", errno.text()), 1),
         }
     }
 

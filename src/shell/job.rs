@@ -4,8 +4,9 @@
 //! comes to its end by itself.
 
 use super::inside::Kind;
+use super::lex::Word;
 use super::names::NameTable;
-use super::output::{OutFile, Shown, Sink, Stream};
+use super::output::{Held, OutFile, Shown, Sink, Stream};
 use super::parse::Redirect;
 use super::{Ran, Shell, busybox, quote};
 use crate::content::{Content, WINDOW};
@@ -25,10 +26,19 @@ pub struct Made {
 /// What a stopped line's calls fail with; nobody is shown it.
 const ECANCELED: Errno = Errno(125);
 
-const STOPPED: u8 = 130;
+pub(super) const STOPPED: u8 = 130;
 
 /// The most bytes that a program prints to standard error at once.
 const ERROR_LIMIT: u64 = 1 << 20;
+
+/// Where the streams led before a command's redirections.
+pub(super) struct Streams {
+    sinks: [Sink; 2],
+    /// How many files were open.
+    files: usize,
+    /// What could be read, if that was led elsewhere.
+    stdin: Option<Content>,
+}
 
 pub(super) struct Job<'a> {
     pub shell: &'a mut Shell,
@@ -44,8 +54,13 @@ pub(super) struct Job<'a> {
     /// With what the shell has ended, if a line has said so.
     pub exits: Option<u8>,
     shown: Shown,
+    /// What the command at work can read.
+    pub stdin: Content,
+    /// The status of the last substitution.
+    pub substituted: u8,
     sinks: [Sink; 2],
     files: Vec<OutFile>,
+    held: Vec<Held>,
     pub users: Option<NameTable>,
     pub groups: Option<NameTable>,
 }
@@ -73,8 +88,11 @@ impl<'a> Job<'a> {
             work: 0,
             stopped: None,
             exits: None,
+            stdin: Content::inline(*b""),
+            substituted: 0,
             sinks: [Sink::Shown(Stream::Stdout), Sink::Shown(Stream::Stderr)],
             files: Vec::new(),
+            held: Vec::new(),
             users: None,
             groups: None,
         }
@@ -232,7 +250,23 @@ impl<'a> Job<'a> {
 
     /// Whether something printed would still be seen.
     pub fn has_room(&self) -> bool {
-        !self.shown.is_cut
+        !matches!(self.sinks[0], Sink::Shown(_)) || !self.shown.is_cut
+    }
+
+    /// What can be read from standard input; it can be once.
+    pub fn take_stdin(&mut self) -> Content {
+        std::mem::replace(&mut self.stdin, Content::inline(*b""))
+    }
+
+    /// Holds what is printed meanwhile.
+    pub fn capture(&mut self, work: impl FnOnce(&mut Self) -> u8) -> (u8, Content) {
+        let sinks = self.sinks.clone();
+        self.sinks[0] = Sink::Held(self.held.len());
+        self.held.push(Held::default());
+        let status = work(self);
+        self.sinks = sinks;
+        let held = self.held.pop().unwrap_or_default();
+        (status, held.content())
     }
 
     pub fn open(&mut self, typed: &[u8], flags: OpenFlags, mode: u16, io: Io) -> Result<Reply, Errno> {
@@ -276,6 +310,12 @@ impl<'a> Job<'a> {
             Sink::File(number) => {
                 self.flush(number);
                 self.write_file(number, content.clone());
+                Ok(())
+            }
+            Sink::Held(number) if self.held[number].takes(content) => Ok(()),
+            Sink::Held(_) => {
+                let bytes = content.read_all(content.len()).map_err(|_| Errno::EIO)?;
+                self.write(0, &bytes);
                 Ok(())
             }
             Sink::Shown(stream) => {
@@ -329,6 +369,11 @@ impl<'a> Job<'a> {
         match self.sinks[stream] {
             Sink::Nowhere => {}
             Sink::Shown(stream) => self.shown.push(stream, bytes),
+            Sink::Held(number) => {
+                if !self.held[number].push(bytes) {
+                    self.stopped = Some("what goes through a pipe has a limit");
+                }
+            }
             Sink::File(number) => {
                 self.files[number].pending.extend_from_slice(bytes);
                 if self.files[number].is_full() {
@@ -370,34 +415,60 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Leads the streams of the next command elsewhere.
-    pub fn redirect(&mut self, redirects: &[Redirect]) -> Result<(), u8> {
+    /// Leads the streams of the next command elsewhere; where they led before is to be given back.
+    pub fn redirect(&mut self, redirects: &[Redirect]) -> Result<Streams, u8> {
+        let mut before = Streams {
+            sinks: self.sinks.clone(),
+            files: self.files.len(),
+            stdin: None,
+        };
         for redirect in redirects {
-            match redirect {
+            let led = match redirect {
                 Redirect::Same { stream, other } => {
                     self.sinks[stream - 1] = self.sinks[other - 1].clone();
+                    Ok(())
                 }
                 Redirect::File {
                     streams,
                     append,
                     target,
-                } => {
-                    let sink = match super::glob::expand(self, target).as_deref() {
-                        Ok([target]) => self.sink(target, *append),
-                        _ => Err(("ambiguous redirect".to_owned(), 1)),
-                    };
-                    match sink {
-                        Ok(sink) => streams.iter().for_each(|s| self.sinks[s - 1] = sink.clone()),
-                        Err((text, status)) => {
-                            self.end_redirects(1);
-                            self.shell_error(&text);
-                            return Err(status);
-                        }
-                    }
-                }
+                } => self.one_word(target).and_then(|target| {
+                    let sink = self.sink(&target, *append)?;
+                    streams.iter().for_each(|s| self.sinks[s - 1] = sink.clone());
+                    Ok(())
+                }),
+                Redirect::Input { source } => self.one_word(source).and_then(|source| {
+                    let content = self.source(&source)?;
+                    let stdin = std::mem::replace(&mut self.stdin, content);
+                    before.stdin.get_or_insert(stdin);
+                    Ok(())
+                }),
+            };
+            if let Err((text, status)) = led {
+                self.end_redirects(before);
+                self.shell_error(&text);
+                return Err(status);
             }
         }
-        Ok(())
+        Ok(before)
+    }
+
+    /// The one word that a redirection's target becomes.
+    fn one_word(&mut self, word: &Word) -> Result<Vec<u8>, (String, u8)> {
+        match super::glob::expand(self, word) {
+            Ok(mut words) if words.len() == 1 => Ok(words.remove(0)),
+            Ok(_) => Err(("ambiguous redirect".to_owned(), 1)),
+            Err(error) => Err((error, 1)),
+        }
+    }
+
+    fn source(&mut self, source: &[u8]) -> Result<Content, (String, u8)> {
+        match self.content(source) {
+            Ok(content) => Ok(content),
+            // It can be opened, and not be read.
+            Err(Errno::EISDIR) => Ok(Content::inline(*b"")),
+            Err(errno) => Err(self.cannot_open(&String::from_utf8_lossy(source), errno)),
+        }
     }
 
     fn sink(&mut self, target: &[u8], append: bool) -> Result<Sink, (String, u8)> {
@@ -429,13 +500,15 @@ impl<'a> Job<'a> {
     }
 
     /// Writes what redirected streams still hold, and leads them back.
-    pub fn end_redirects(&mut self, status: u8) -> u8 {
+    pub fn end_redirects(&mut self, before: Streams) {
         for number in 0..self.files.len() {
             self.flush(number);
         }
-        self.files.clear();
-        self.sinks = [Sink::Shown(Stream::Stdout), Sink::Shown(Stream::Stderr)];
-        status
+        self.files.truncate(before.files);
+        self.sinks = before.sinks;
+        if let Some(stdin) = before.stdin {
+            self.stdin = stdin;
+        }
     }
 }
 

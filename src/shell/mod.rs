@@ -4,7 +4,8 @@
 //! (coreutils 9.1, findutils, tree, attr), with the same system calls where the file system can tell, and the
 //! same words when they fail, as in the locale C and the time zone UTC. `tests/shell.rs` compares them.
 //!
-//! What a shell cannot know stays out: pipes, variables of its own, jobs, input. The working directory is a
+//! Lists, pipes, substitutions, `if`, `for` and variables are as POSIX has them; what a pipe carries is held until the
+//! command behind it reads it. Jobs, subshells, functions and arithmetic stay out. The working directory is a
 //! path, so it does not move along with a directory that is renamed. A line's work is bounded ([`Limits`]), and
 //! whoever runs it can end it at every system call.
 
@@ -16,9 +17,11 @@ mod create;
 mod disk_usage;
 mod find;
 mod glob;
+mod grep;
 mod help;
 mod inside;
 mod job;
+mod lex;
 mod list;
 mod mode;
 mod names;
@@ -28,8 +31,10 @@ mod parse;
 mod program;
 mod quote;
 mod read;
+mod regex;
 mod remove;
 mod rename;
+mod run;
 mod show;
 mod stat;
 #[cfg(test)]
@@ -40,6 +45,9 @@ mod tree;
 mod words;
 mod xattr;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 pub use complete::Completion;
 pub use job::Made;
 pub use output::{Piece, Stream};
@@ -49,7 +57,6 @@ pub use traced::Traced;
 use crate::overlay::mount::{Caller, System};
 use crate::tree::Device;
 use job::Job;
-use parse::{Joint, Simple};
 
 /// What `mount` and `stat` tell of the file system, which system calls do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,6 +96,8 @@ pub struct Shell {
     /// Where `cd -` goes.
     previous: Option<Vec<u8>>,
     status: u8,
+    /// What was assigned and is no part of an environment.
+    variables: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
     /// What it knows if it stands in for a container's process.
     inside: Option<inside::Inside>,
     /// How much a line may do.
@@ -124,6 +133,7 @@ impl Shell {
             cwd: b"/".to_vec(),
             previous: None,
             status: 0,
+            variables: Arc::default(),
             inside: None,
             limits: Limits::default(),
         }
@@ -132,6 +142,12 @@ impl Shell {
     /// The same shell in another directory, which need not be there.
     pub fn starting_in(mut self, directory: &[u8]) -> Self {
         self.cwd = directory.to_vec();
+        self
+    }
+
+    /// The same shell with a variable.
+    pub fn knowing(mut self, name: &[u8], value: &[u8]) -> Self {
+        Arc::make_mut(&mut self.variables).insert(name.to_vec(), value.to_vec());
         self
     }
 
@@ -156,7 +172,7 @@ impl Shell {
         let parsed = parse::parse(line);
         let mut job = Job::new(self, system, caller, goes_on);
         let status = match parsed {
-            Ok(list) => run_list(&mut job, &list),
+            Ok(list) => run::list(&mut job, &list),
             Err(error) => {
                 job.error_line(&error.to_string());
                 2
@@ -179,41 +195,4 @@ impl Shell {
         let mut job = Job::new(self, system, caller, &mut goes_on);
         complete::complete(&mut job, &line[..cursor.min(line.len())])
     }
-}
-
-fn run_list(job: &mut Job<'_>, list: &[(Joint, Simple)]) -> u8 {
-    let mut status = 0;
-    for (joint, simple) in list {
-        let is_run = match joint {
-            Joint::Always => true,
-            Joint::IfFine => status == 0,
-            Joint::IfFailed => status != 0,
-        };
-        if is_run && !job.is_stopped() && job.exits.is_none() {
-            status = run_simple(job, simple);
-            job.shell.status = status;
-        }
-    }
-    status
-}
-
-fn run_simple(job: &mut Job<'_>, simple: &Simple) -> u8 {
-    let mut words = Vec::new();
-    for word in &simple.words {
-        match glob::expand(job, word) {
-            Ok(found) => words.extend(found),
-            Err(error) => {
-                job.shell_error(&error);
-                return 1;
-            }
-        }
-    }
-    if let Err(status) = job.redirect(&simple.redirects) {
-        return status;
-    }
-    let status = match words.split_first() {
-        None => 0,
-        Some((name, arguments)) => option::dispatch(job, name, arguments.to_vec()),
-    };
-    job.end_redirects(status)
 }

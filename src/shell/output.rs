@@ -1,6 +1,7 @@
-//! Where output goes: pieces for whoever looks, files, or nowhere.
+//! Where output goes: pieces for whoever looks, files, what is held for another command, or nowhere.
 
 use crate::content::{Content, WINDOW};
+use crate::layer::{Bytes, joined};
 use crate::overlay::mount::Path;
 
 /// A stream that a command prints to.
@@ -27,6 +28,7 @@ pub(super) enum Sink {
     Shown(Stream),
     Nowhere,
     File(usize),
+    Held(usize),
 }
 
 /// A file that output was redirected to.
@@ -77,5 +79,52 @@ impl Shown {
                 bytes: bytes.to_vec(),
             }),
         }
+    }
+}
+
+/// The most bytes that are held for another command; contents that lie elsewhere do not count.
+const HELD_LIMIT: usize = 64 << 20;
+/// From how many bytes on a content is held as it is.
+const LARGE: u64 = 4096;
+
+/// What a pipe or a substitution carries.
+#[derive(Default)]
+pub(super) struct Held {
+    parts: Vec<Bytes>,
+    pending: Vec<u8>,
+    length: usize,
+}
+
+impl Held {
+    /// Adds bytes; false if there is no room for them.
+    pub fn push(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > HELD_LIMIT - self.length {
+            return false;
+        }
+        self.length += bytes.len();
+        self.pending.extend_from_slice(bytes);
+        true
+    }
+
+    /// Takes a large content as it is; a small one is to be read.
+    pub fn takes(&mut self, content: &Content) -> bool {
+        if content.len() < LARGE {
+            return false;
+        }
+        self.close();
+        self.parts.push(Bytes::Content(content.clone()));
+        true
+    }
+
+    fn close(&mut self) {
+        if !self.pending.is_empty() {
+            self.parts.push(Bytes::Owned(std::mem::take(&mut self.pending)));
+        }
+    }
+
+    /// All of it.
+    pub fn content(mut self) -> Content {
+        self.close();
+        joined(self.parts)
     }
 }

@@ -1,8 +1,9 @@
-//! From a line to commands: words with their quotes understood, how commands are joined, and redirections.
+//! From a text to commands: pipelines and how they are joined, `if` and `for`, assignments and redirections.
 
-use super::inside::not_known;
+use super::inside::is_unknown;
+use super::lex::{Token, Word, assignment, is_name, literal, token};
 
-/// How a command follows the one before it.
+/// How a pipeline follows the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Joint {
     /// `;`
@@ -13,35 +14,47 @@ pub(super) enum Joint {
     IfFailed,
 }
 
-/// A part of a word.
+/// Pipelines, each with how it follows the one before.
+pub(super) type List = Vec<(Joint, Pipeline)>;
+
+/// Commands, each of which reads what the one before it prints; at least one.
+pub(super) type Pipeline = Vec<Command>;
+
+/// One command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// A byte; only plain ones make patterns.
-    Byte {
-        byte: u8,
-        is_quoted: bool,
+pub(super) enum Command {
+    Simple(Simple),
+    Compound {
+        compound: Compound,
+        redirects: Vec<Redirect>,
     },
-    Variable(Variable),
-    /// Quotes with nothing in them: the word is there, and empty.
-    Nothing,
 }
 
-/// What a shell without variables of its own knows.
+/// A name with its arguments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Simple {
+    /// What stands before it, or all there is; behind `export` too.
+    pub assignments: Vec<(Vec<u8>, Word)>,
+    pub words: Vec<Word>,
+    pub redirects: Vec<Redirect>,
+}
+
+/// What is made of lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Variable {
-    /// `$?`
-    Status,
-    /// `$PWD`
-    Cwd,
-    /// `$HOME` and `~`
-    Home,
-    /// Of a process: one of its environment, or an argument by its number.
-    Named { name: Vec<u8>, is_quoted: bool },
+pub(super) enum Compound {
+    If {
+        /// Conditions, and what is run for the first that holds.
+        arms: Vec<(List, List)>,
+        otherwise: List,
+    },
+    For {
+        name: Vec<u8>,
+        words: Vec<Word>,
+        body: List,
+    },
 }
 
-pub(super) type Word = Vec<Part>;
-
-/// Where output goes.
+/// Where output goes, and input comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Redirect {
     /// `>` and `>>`, `2>` and `2>>`, `&>`.
@@ -52,353 +65,347 @@ pub(super) enum Redirect {
     },
     /// `2>&1` and `>&2`.
     Same { stream: usize, other: usize },
+    /// `<`
+    Input { source: Word },
 }
 
-/// One command.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Simple {
-    pub words: Vec<Word>,
-    pub redirects: Vec<Redirect>,
-}
-
-/// A line that is no list of commands.
+/// A text that is no list of commands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ParseError {
     /// A quote without its end.
     #[error("unexpected EOF while looking for matching `{quote}'")]
     Unclosed { quote: char },
-    /// An operator where a command or a word should be.
+    /// An operator or a reserved word where a command or a word should be.
     #[error("syntax error near unexpected token `{token}'")]
     Unexpected { token: String },
-    /// Nothing after `&&` or `||`.
+    /// The end where something must follow, and what, if only one word could.
     #[error("syntax error: unexpected end of file")]
-    Unfinished,
+    Unfinished { expected: Option<&'static str> },
     /// What a shell could do, and this one does not.
     #[error("{what} not supported here: {instead}")]
     NotSupported {
         what: &'static str,
         instead: &'static str,
     },
-    /// A reserved word, or an assignment: what stands between them would be run as if they were not there.
+    /// A reserved word: what stands between such would be run as if they were not there.
     #[error("`{word}` is not known here, so nothing of the line is run")]
     NotKnown { word: String },
-    #[error("${name}: only $?, $PWD and $HOME are known here")]
-    UnknownVariable { name: String },
+    #[error("${{{name}}}: only a variable's name can stand there")]
+    NotAName { name: String },
+    #[error("`{name}': not a valid identifier")]
+    NotAnIdentifier { name: String },
+    #[error("commands in commands more than {MAX_DEPTH} deep")]
+    TooDeep,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Word(Word),
-    Operator(&'static str),
+/// How deep commands can be in each other.
+const MAX_DEPTH: usize = 50;
+/// Words with which a list ends that is part of a command.
+const ENDS: [&str; 6] = ["then", "elif", "else", "fi", "do", "done"];
+
+/// The commands of a text.
+pub(super) fn parse(text: &[u8]) -> Result<List, ParseError> {
+    Parser::new(text, 0)?.all()
 }
 
-/// Operators, the longer ones first.
-const OPERATORS: &[&str] = &[
-    "&>>", "2>&1", "1>&2", ">&2", "2>>", "1>>", "&&", "||", ";;", "&>", ">>", "2>", "1>", "<<", ";", "|",
-    "&", ">", "<", "(", ")", "\n",
-];
+/// A text that is being read, one token ahead.
+pub(super) struct Parser<'a> {
+    rest: &'a [u8],
+    next: Option<Token>,
+    depth: usize,
+}
 
-/// The commands of a line in a shell that knows no variables but its own.
-pub(super) fn parse(line: &[u8]) -> Result<List, ParseError> {
-    let list = parse_inside(line)?;
-    if let Some(word) = list.iter().find_map(|(_, simple)| not_known(simple)) {
-        return Err(ParseError::NotKnown { word });
+impl<'a> Parser<'a> {
+    pub fn new(text: &'a [u8], depth: usize) -> Result<Self, ParseError> {
+        if depth > MAX_DEPTH {
+            return Err(ParseError::TooDeep);
+        }
+        let mut parser = Self {
+            rest: text,
+            next: None,
+            depth,
+        };
+        parser.advance()?;
+        Ok(parser)
     }
-    let mut words = list.iter().flat_map(|(_, simple)| {
-        let targets = simple.redirects.iter().filter_map(|redirect| match redirect {
-            Redirect::File { target, .. } => Some(target),
-            Redirect::Same { .. } => None,
-        });
-        simple.words.iter().chain(targets)
-    });
-    let named = words.find_map(|word| {
-        word.iter().find_map(|part| match part {
-            Part::Variable(Variable::Named { name, .. }) => Some(name),
+
+    /// What follows the one token that was looked at: after [`Self::up_to`], what is behind the operator.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// All commands.
+    pub fn all(&mut self) -> Result<List, ParseError> {
+        let list = self.list()?;
+        match self.next {
+            None => Ok(list),
+            Some(_) => Err(self.unexpected()),
+        }
+    }
+
+    /// The commands up to an operator, which alone is looked at of what follows.
+    pub fn up_to(&mut self, operator: &'static str) -> Result<List, ParseError> {
+        let list = self.list()?;
+        match self.next {
+            Some(Token::Operator(next)) if next == operator => Ok(list),
+            None => Err(ParseError::Unclosed { quote: ')' }),
+            Some(_) => Err(self.unexpected()),
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Token>, ParseError> {
+        let found = token(self.rest, self.depth)?;
+        let (next, rest) = found.map_or((None, self.rest), |(next, rest)| (Some(next), rest));
+        self.rest = rest;
+        Ok(std::mem::replace(&mut self.next, next))
+    }
+
+    /// What comes next, if it is a word that may be reserved.
+    fn next_literal(&self) -> Option<String> {
+        match &self.next {
+            Some(Token::Word(word)) => literal(word),
             _ => None,
-        })
-    });
-    match named {
-        Some(name) => Err(ParseError::UnknownVariable {
-            name: crate::text::escape(name),
-        }),
-        None => Ok(list),
+        }
     }
-}
 
-/// The commands of a line, each with how it follows the one before.
-pub(super) type List = Vec<(Joint, Simple)>;
+    fn is_next(&self, operator: &str) -> bool {
+        matches!(self.next, Some(Token::Operator(next)) if next == operator)
+    }
 
-/// The commands of a line in a shell with an environment.
-pub(super) fn parse_inside(line: &[u8]) -> Result<List, ParseError> {
-    let tokens = tokens(line)?;
-    let mut list = Vec::new();
-    let mut simple = Simple::default();
-    let mut joint = Joint::Always;
-    let mut rest = tokens.into_iter().peekable();
-    while let Some(token) = rest.next() {
-        let operator = match token {
-            Token::Word(word) => {
-                simple.words.push(word);
-                continue;
-            }
-            Token::Operator(operator) => operator,
+    fn skip_newlines(&mut self) -> Result<(), ParseError> {
+        while self.is_next("\n") {
+            self.advance()?;
+        }
+        Ok(())
+    }
+
+    fn unexpected(&self) -> ParseError {
+        let token = match &self.next {
+            None => return ParseError::Unfinished { expected: None },
+            Some(Token::Operator("\n")) => "newline".to_owned(),
+            Some(Token::Operator(operator)) => (*operator).to_owned(),
+            Some(Token::Word(word)) => literal(word).unwrap_or_else(|| "word".to_owned()),
         };
-        let next = match operator {
-            ";" | "\n" => Joint::Always,
-            "&&" => Joint::IfFine,
-            "||" => Joint::IfFailed,
-            _ => {
-                let target = match rest.peek() {
-                    Some(Token::Word(word)) if is_redirect(operator) => Some(word.clone()),
-                    _ => None,
+        match &token[..] {
+            "&" => not_supported("jobs are", "commands run one after another, with ; or &&"),
+            "(" => not_supported("subshells are", "commands stand alone"),
+            "<<" => not_supported("here-documents are", "echo prints, > writes"),
+            _ => ParseError::Unexpected { token },
+        }
+    }
+
+    fn list(&mut self) -> Result<List, ParseError> {
+        let mut list = Vec::new();
+        let mut joint = Joint::Always;
+        loop {
+            self.skip_newlines()?;
+            let ends = self.next_literal().is_some_and(|word| ENDS.contains(&&word[..]));
+            if ends || self.next.is_none() || self.is_next(")") {
+                return match joint {
+                    Joint::Always => Ok(list),
+                    _ => Err(self.unexpected()),
                 };
-                let next = rest.peek().cloned();
-                simple
-                    .redirects
-                    .push(redirect(operator, target.as_ref(), next.as_ref())?);
-                if target.is_some() {
-                    rest.next();
-                }
-                continue;
             }
-        };
-        let is_empty = simple == Simple::default();
-        if is_empty && operator == "\n" {
-            continue;
-        }
-        if is_empty {
-            return Err(unexpected(operator));
-        }
-        list.push((joint, std::mem::take(&mut simple)));
-        joint = next;
-    }
-    match (simple == Simple::default(), joint) {
-        (true, Joint::Always) => Ok(list),
-        (true, _) => Err(ParseError::Unfinished),
-        (false, _) => {
-            list.push((joint, simple));
-            Ok(list)
+            list.push((joint, self.pipeline()?));
+            joint = match self.next {
+                Some(Token::Operator(";" | "\n")) => Joint::Always,
+                Some(Token::Operator("&&")) => Joint::IfFine,
+                Some(Token::Operator("||")) => Joint::IfFailed,
+                _ => return Ok(list),
+            };
+            self.advance()?;
         }
     }
-}
 
-fn unexpected(operator: &str) -> ParseError {
-    let token = if operator == "\n" { "newline" } else { operator };
-    ParseError::Unexpected {
-        token: token.to_owned(),
-    }
-}
-
-fn is_redirect(operator: &str) -> bool {
-    operator.contains('>') && !operator.contains("&1") && !operator.contains("&2")
-}
-
-fn redirect(operator: &str, target: Option<&Word>, next: Option<&Token>) -> Result<Redirect, ParseError> {
-    let not_supported = |what, instead| Err(ParseError::NotSupported { what, instead });
-    match operator {
-        "2>&1" => return Ok(Redirect::Same { stream: 2, other: 1 }),
-        "1>&2" | ">&2" => return Ok(Redirect::Same { stream: 1, other: 2 }),
-        "|" => return not_supported("pipes are", "write to a file with > and read that"),
-        "&" => return not_supported("jobs are", "commands run one after another, with ; or &&"),
-        "<" | "<<" => return not_supported("input is", "give the file as an argument"),
-        "(" => return not_supported("subshells are", "commands stand alone"),
-        ")" | ";;" => return Err(unexpected(operator)),
-        _ => {}
-    }
-    let Some(target) = target else {
-        return Err(match next {
-            Some(Token::Operator(operator)) => unexpected(operator),
-            _ => unexpected("\n"),
-        });
-    };
-    Ok(Redirect::File {
-        streams: match operator.as_bytes()[0] {
-            b'2' => &[2],
-            b'&' => &[1, 2],
-            _ => &[1],
-        },
-        append: operator.ends_with(">>"),
-        target: target.clone(),
-    })
-}
-
-fn tokens(line: &[u8]) -> Result<Vec<Token>, ParseError> {
-    let mut tokens = Vec::new();
-    let mut rest = line;
-    while let Some(&first) = rest.first() {
-        match first {
-            b' ' | b'\t' | b'\r' => rest = &rest[1..],
-            b'#' => {
-                let end = rest.iter().position(|&byte| byte == b'\n');
-                rest = &rest[end.unwrap_or(rest.len())..];
-            }
-            b'\\' if rest.get(1) == Some(&b'\n') => rest = &rest[2..],
-            _ => match OPERATORS.iter().find(|o| rest.starts_with(o.as_bytes())) {
-                Some(operator) => {
-                    tokens.push(Token::Operator(operator));
-                    rest = &rest[operator.len()..];
-                }
-                None => {
-                    let (word, after) = word(rest)?;
-                    tokens.push(Token::Word(word));
-                    rest = after;
-                }
-            },
+    fn pipeline(&mut self) -> Result<Pipeline, ParseError> {
+        let mut commands = vec![self.command()?];
+        while self.is_next("|") {
+            self.advance()?;
+            self.skip_newlines()?;
+            commands.push(self.command()?);
         }
+        Ok(commands)
     }
-    Ok(tokens)
-}
 
-/// One word, and what follows it.
-fn word(mut rest: &[u8]) -> Result<(Word, &[u8]), ParseError> {
-    let mut word = Word::new();
-    while let Some(&first) = rest.first() {
-        match first {
-            b' ' | b'\t' | b'\r' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b'(' | b')' => break,
-            b'\\' => {
-                match rest.get(1) {
-                    Some(b'\n') => {}
-                    Some(&byte) => word.push(quoted(byte)),
-                    None => word.push(quoted(b'\\')),
-                }
-                rest = &rest[rest.len().min(2)..];
-            }
-            b'\'' => {
-                let end = rest[1..].iter().position(|&byte| byte == b'\'');
-                let end = end.ok_or(ParseError::Unclosed { quote: '\'' })?;
-                word.push(Part::Nothing);
-                word.extend(rest[1..=end].iter().map(|&byte| quoted(byte)));
-                rest = &rest[end + 2..];
-            }
-            b'"' => rest = double_quoted(&rest[1..], &mut word)?,
-            b'`' => return Err(SUBSTITUTION),
-            b'$' if rest.get(1) == Some(&b'\'') => rest = dollar_quoted(&rest[2..], &mut word)?,
-            b'$' => rest = variable(rest, &mut word, false)?,
-            b'~' if word.is_empty() && is_home(rest) => {
-                word.push(Part::Variable(Variable::Home));
-                rest = &rest[1..];
-            }
-            byte => {
-                word.push(Part::Byte {
-                    byte,
-                    is_quoted: false,
+    fn command(&mut self) -> Result<Command, ParseError> {
+        let word = self.next_literal().unwrap_or_default();
+        let compound = match &word[..] {
+            "if" | "for" if self.depth == MAX_DEPTH => return Err(ParseError::TooDeep),
+            "if" => Self::if_clause,
+            "for" => Self::for_clause,
+            word if ENDS.contains(&word) => return Err(self.unexpected()),
+            word if is_unknown(word) => {
+                return Err(ParseError::NotKnown {
+                    word: word.to_owned(),
                 });
-                rest = &rest[1..];
             }
+            _ => return self.simple(),
+        };
+        self.depth += 1;
+        self.advance()?;
+        let compound = compound(self)?;
+        self.depth -= 1;
+        let mut redirects = Vec::new();
+        while let Some(redirect) = self.redirect()? {
+            redirects.push(redirect);
+        }
+        Ok(Command::Compound { compound, redirects })
+    }
+
+    /// A list that must not be empty; a word follows.
+    fn list_before(&mut self, word: &'static str) -> Result<List, ParseError> {
+        match self.list()? {
+            list if list.is_empty() => Err(self.without(word)),
+            list => Ok(list),
         }
     }
-    Ok((word, rest))
-}
 
-const SUBSTITUTION: ParseError = ParseError::NotSupported {
-    what: "command substitution is",
-    instead: "commands stand alone",
-};
-
-fn quoted(byte: u8) -> Part {
-    Part::Byte {
-        byte,
-        is_quoted: true,
+    fn expect(&mut self, word: &'static str) -> Result<(), ParseError> {
+        if self.next_literal().as_deref() != Some(word) {
+            return Err(self.without(word));
+        }
+        self.advance().map(drop)
     }
-}
 
-fn is_home(rest: &[u8]) -> bool {
-    matches!(
-        rest.get(1),
-        None | Some(b'/' | b' ' | b'\t' | b'\n' | b';' | b'&' | b'|')
-    )
-}
+    /// What comes instead of a word.
+    fn without(&self, word: &'static str) -> ParseError {
+        match self.unexpected() {
+            ParseError::Unfinished { .. } => ParseError::Unfinished { expected: Some(word) },
+            error => error,
+        }
+    }
 
-/// What follows the first double quote up to the second.
-fn double_quoted<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], ParseError> {
-    word.push(Part::Nothing);
-    loop {
-        match rest {
-            [] => return Err(ParseError::Unclosed { quote: '"' }),
-            [b'"', after @ ..] => return Ok(after),
-            [b'\\', b'\n', after @ ..] => rest = after,
-            [b'\\', byte @ (b'$' | b'`' | b'"' | b'\\'), after @ ..] => {
-                word.push(quoted(*byte));
-                rest = after;
+    fn if_clause(&mut self) -> Result<Compound, ParseError> {
+        let mut arms = Vec::new();
+        loop {
+            let condition = self.list_before("then")?;
+            self.expect("then")?;
+            arms.push((condition, self.list_before("fi")?));
+            if self.next_literal().as_deref() != Some("elif") {
+                break;
             }
-            [b'`', ..] => return Err(SUBSTITUTION),
-            [b'$', ..] => rest = variable(rest, word, true)?,
-            [byte, after @ ..] => {
-                word.push(quoted(*byte));
-                rest = after;
-            }
+            self.advance()?;
         }
+        let mut otherwise = List::new();
+        if self.next_literal().as_deref() == Some("else") {
+            self.advance()?;
+            otherwise = self.list_before("fi")?;
+        }
+        self.expect("fi")?;
+        Ok(Compound::If { arms, otherwise })
     }
-}
 
-/// What follows `$'` up to the quote: the escapes of C.
-fn dollar_quoted<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], ParseError> {
-    word.push(Part::Nothing);
-    loop {
-        match rest {
-            [] => return Err(ParseError::Unclosed { quote: '\'' }),
-            [b'\'', after @ ..] => return Ok(after),
-            [b'\\', ..] => {
-                let (bytes, after) = super::words::escape_sequence(rest, false);
-                word.extend(bytes.into_iter().map(quoted));
-                rest = after;
-            }
-            [byte, after @ ..] => {
-                word.push(quoted(*byte));
-                rest = after;
-            }
-        }
-    }
-}
-
-fn variable<'a>(rest: &'a [u8], word: &mut Word, is_quoted: bool) -> Result<&'a [u8], ParseError> {
-    let after = &rest[1..];
-    if after.starts_with(b"(") {
-        return Err(SUBSTITUTION);
-    }
-    if let Some(after) = after.strip_prefix(b"?") {
-        word.push(Part::Variable(Variable::Status));
-        return Ok(after);
-    }
-    let (name, after) = match after.strip_prefix(b"{") {
-        Some(inner) => {
-            let end = inner.iter().position(|&byte| byte == b'}');
-            let end = end.ok_or(ParseError::Unclosed { quote: '}' })?;
-            (&inner[..end], &inner[end + 1..])
-        }
-        None if after.first().is_some_and(|byte| byte.is_ascii_digit()) => after.split_at(1),
-        None => {
-            let end = after
-                .iter()
-                .position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
-            after.split_at(end.unwrap_or(after.len()))
-        }
-    };
-    match name {
-        b"" => word.push(quoted(b'$')),
-        b"PWD" => word.push(Part::Variable(Variable::Cwd)),
-        b"HOME" => word.push(Part::Variable(Variable::Home)),
-        b"?" => word.push(Part::Variable(Variable::Status)),
-        name if name
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') =>
-        {
-            word.push(Part::Variable(Variable::Named {
-                name: name.to_vec(),
-                is_quoted,
-            }));
-        }
-        _ => {
-            return Err(ParseError::UnknownVariable {
-                name: crate::text::escape(name),
+    fn for_clause(&mut self) -> Result<Compound, ParseError> {
+        let name = match self.next_literal() {
+            Some(name) if is_name(name.as_bytes()) => name.into_bytes(),
+            Some(name) => return Err(ParseError::NotAnIdentifier { name }),
+            None => return Err(self.unexpected()),
+        };
+        self.advance()?;
+        self.skip_newlines()?;
+        if self.next_literal().as_deref() != Some("in") {
+            return Err(match self.next {
+                None => ParseError::Unfinished { expected: None },
+                Some(_) => not_supported("`for` without `in` is", "name the words: for NAME in WORD..."),
             });
         }
+        self.advance()?;
+        let mut words = Vec::new();
+        while let Some(Token::Word(_)) = self.next {
+            if let Some(Token::Word(word)) = self.advance()? {
+                words.push(word);
+            }
+        }
+        if !self.is_next(";") && !self.is_next("\n") {
+            return Err(self.unexpected());
+        }
+        self.advance()?;
+        self.skip_newlines()?;
+        self.expect("do")?;
+        let body = self.list_before("done")?;
+        self.expect("done")?;
+        Ok(Compound::For { name, words, body })
     }
-    Ok(after)
+
+    fn simple(&mut self) -> Result<Command, ParseError> {
+        let mut simple = Simple::default();
+        loop {
+            if let Some(redirect) = self.redirect()? {
+                simple.redirects.push(redirect);
+                continue;
+            }
+            let Some(Token::Word(word)) = &self.next else {
+                break;
+            };
+            let exports = simple.words.first().and_then(literal).as_deref() == Some("export");
+            match assignment(word).filter(|_| simple.words.is_empty() || exports) {
+                Some(assignment) => {
+                    simple.assignments.push(assignment);
+                    self.advance()?;
+                }
+                None => {
+                    // Behind an assignment too, a command may be one that is not known.
+                    let first = literal(word).filter(|word| simple.words.is_empty() && is_unknown(word));
+                    if let Some(word) = first {
+                        return Err(ParseError::NotKnown { word });
+                    }
+                    if let Some(Token::Word(word)) = self.advance()? {
+                        simple.words.push(word);
+                    }
+                }
+            }
+        }
+        match simple == Simple::default() || self.is_next("(") {
+            true => Err(self.unexpected()),
+            false => Ok(Command::Simple(simple)),
+        }
+    }
+
+    /// A redirection, if that comes next.
+    fn redirect(&mut self) -> Result<Option<Redirect>, ParseError> {
+        let operator = match self.next {
+            Some(Token::Operator(operator)) if operator != "<<" && operator.contains(['<', '>']) => operator,
+            _ => return Ok(None),
+        };
+        self.advance()?;
+        match operator {
+            "2>&1" => return Ok(Some(Redirect::Same { stream: 2, other: 1 })),
+            "1>&2" | ">&2" => return Ok(Some(Redirect::Same { stream: 1, other: 2 })),
+            _ => {}
+        }
+        if self.next.is_none() {
+            return Err(ParseError::Unexpected {
+                token: "newline".to_owned(),
+            });
+        }
+        if !matches!(self.next, Some(Token::Word(_))) {
+            return Err(self.unexpected());
+        }
+        let Some(Token::Word(target)) = self.advance()? else {
+            return Err(self.unexpected());
+        };
+        Ok(Some(match operator {
+            "<" => Redirect::Input { source: target },
+            operator => Redirect::File {
+                streams: match operator.as_bytes()[0] {
+                    b'2' => &[2],
+                    b'&' => &[1, 2],
+                    _ => &[1],
+                },
+                append: operator.ends_with(">>"),
+                target,
+            },
+        }))
+    }
+}
+
+fn not_supported(what: &'static str, instead: &'static str) -> ParseError {
+    ParseError::NotSupported { what, instead }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lex::Part;
     use super::*;
 
     fn plain(word: &Word) -> String {
@@ -407,15 +414,22 @@ mod tests {
                 true => format!("'{}'", *byte as char),
                 false => (*byte as char).to_string(),
             },
-            Part::Variable(variable) => format!("<{variable:?}>"),
+            Part::Variable { variable, .. } => format!("<{variable:?}>"),
+            Part::Substitution { list, .. } => format!("({})", list.len()),
             Part::Nothing => "_".to_owned(),
         });
         text.collect()
     }
 
+    fn simple(line: &str) -> Simple {
+        match &parse(line.as_bytes()).unwrap()[0].1[..] {
+            [Command::Simple(simple)] => simple.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn words(line: &str) -> Vec<String> {
-        let list = parse(line.as_bytes()).unwrap();
-        list[0].1.words.iter().map(plain).collect()
+        simple(line).words.iter().map(plain).collect()
     }
 
     #[test]
@@ -442,8 +456,7 @@ mod tests {
 
     #[test]
     fn redirections_are_no_words() {
-        let list = parse(b"echo a>x 2>>y 2>&1 file2>z").unwrap();
-        let simple = &list[0].1;
+        let simple = simple("echo a>x 2>>y 2>&1 file2>z <w");
         assert_eq!(
             simple.words.iter().map(plain).collect::<Vec<_>>(),
             ["echo", "a", "file2"]
@@ -455,10 +468,11 @@ mod tests {
                 target,
             } => format!("{streams:?} {append} {}", plain(target)),
             Redirect::Same { stream, other } => format!("{stream} as {other}"),
+            Redirect::Input { source } => format!("from {}", plain(source)),
         });
         assert_eq!(
             kinds.collect::<Vec<_>>(),
-            ["[1] false x", "[2] true y", "2 as 1", "[1] false z"]
+            ["[1] false x", "[2] true y", "2 as 1", "[1] false z", "from w"]
         );
     }
 
@@ -474,27 +488,88 @@ mod tests {
             ("a > ; b", "syntax error near unexpected token `;'"),
             ("(a)", "subshells are not supported here: commands stand alone"),
             ("a )", "syntax error near unexpected token `)'"),
+            ("a | ", "syntax error: unexpected end of file"),
             (
-                "a | b",
-                "pipes are not supported here: write to a file with > and read that",
+                "a & b",
+                "jobs are not supported here: commands run one after another, with ; or &&",
+            ),
+            ("a $(b", "unexpected EOF while looking for matching `)'"),
+            ("a `b", "unexpected EOF while looking for matching ``'"),
+            ("a $((1))", "arithmetic is not supported here: nothing counts"),
+            ("a ${b#c}", "${b#c}: only a variable's name can stand there"),
+            ("if a; then b", "syntax error: unexpected end of file"),
+            ("if a; then fi", "syntax error near unexpected token `fi'"),
+            ("a; done", "syntax error near unexpected token `done'"),
+            (
+                "for x in a do b; done",
+                "syntax error near unexpected token `done'",
+            ),
+            ("for 1 in a; do b; done", "`1': not a valid identifier"),
+            (
+                "while a; do b; done",
+                "`while` is not known here, so nothing of the line is run",
             ),
             (
-                "a $(b)",
-                "command substitution is not supported here: commands stand alone",
+                "X=1 read a",
+                "`read` is not known here, so nothing of the line is run",
             ),
-            (
-                "a \"`b`\"",
-                "command substitution is not supported here: commands stand alone",
-            ),
-            (
-                "if false\nthen\nrm x\nfi",
-                "`if` is not known here, so nothing of the line is run",
-            ),
-            ("a; X=1", "`X=` is not known here, so nothing of the line is run"),
-            ("a $X", "$X: only $?, $PWD and $HOME are known here"),
         ] {
             assert_eq!(parse(line.as_bytes()).unwrap_err().to_string(), text, "{line}");
         }
         assert_eq!(parse(b" \n # nothing").unwrap(), []);
+    }
+
+    #[test]
+    fn commands_are_in_each_other() {
+        let Command::Compound { compound, redirects } =
+            &parse(b"for s in $(ls | cat); do\n  if a; then b; elif c; then d; else e; fi\ndone > f")
+                .unwrap()[0]
+                .1[0]
+        else {
+            panic!("no compound");
+        };
+        let Compound::For {
+            name,
+            words: named,
+            body,
+        } = compound
+        else {
+            panic!("no loop");
+        };
+        assert_eq!((&name[..], redirects.len()), (&b"s"[..], 1));
+        assert_eq!(named.iter().map(plain).collect::<Vec<_>>(), ["(1)"]);
+        let Command::Compound {
+            compound: Compound::If { arms, otherwise },
+            ..
+        } = &body[0].1[0]
+        else {
+            panic!("no condition");
+        };
+        assert_eq!((arms.len(), otherwise.len()), (2, 1));
+        // Words are reserved where a command begins, and without quotes.
+        assert_eq!(words("echo if for done"), ["echo", "if", "for", "done"]);
+        assert!(parse(b"'if' a").is_ok());
+    }
+
+    #[test]
+    fn assignments_stand_in_front() {
+        let simple = simple("A=1 _b2='x y'$C c a=b");
+        let shown = simple.assignments.iter().map(|(name, value)| {
+            let name = String::from_utf8_lossy(name).into_owned();
+            format!("{name}:{}", plain(value))
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), ["A:1", "_b2:_'x'' ''y'<Named([67])>"]);
+        assert_eq!(simple.words.iter().map(plain).collect::<Vec<_>>(), ["c", "a=b"]);
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        for (open, close) in [("$(", ")"), ("if a; then ", "; fi")] {
+            let line = |depth: usize| format!("{}a{}", open.repeat(depth), close.repeat(depth));
+            assert!(parse(line(50).as_bytes()).is_ok(), "{open}");
+            for depth in [51, 100_000] {
+                assert_eq!(parse(line(depth).as_bytes()), Err(ParseError::TooDeep), "{open}");
+            }
+        }
     }
 }

@@ -80,17 +80,17 @@ pub(super) const READLINK: Command = Command {
     misuse: 1,
 };
 
-/// The operands, or standard input, which is empty here.
-fn inputs(args: &Args) -> Vec<Vec<u8>> {
+/// The operands, or standard input.
+pub(super) fn inputs(args: &Args) -> Vec<Vec<u8>> {
     match args.operands.is_empty() {
         true => vec![b"-".to_vec()],
         false => args.operands.clone(),
     }
 }
 
-fn input(job: &mut Job<'_>, name: &[u8]) -> Result<Content, Errno> {
+pub(super) fn input(job: &mut Job<'_>, name: &[u8]) -> Result<Content, Errno> {
     match name {
-        b"-" => Ok(Content::inline(*b"")),
+        b"-" => Ok(job.take_stdin()),
         name => job.content(name),
     }
 }

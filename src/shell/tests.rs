@@ -95,13 +95,14 @@ fn a_line_can_be_stopped() {
     let mut asked = 0;
     let mut goes_on = || {
         asked += 1;
+        // The command itself is one of them.
         asked <= 50
     };
     let caller = Caller::root(NOW);
     let ran = shell.run_while(&mut overlay, caller, b"find / ; echo after", &mut goes_on);
-    assert_eq!((ran.status, ran.call_count), (130, 50));
+    assert_eq!((ran.status, ran.call_count), (130, 49));
     let told = ran.bytes(Stream::Stderr);
-    assert_eq!(told, b"[stopped after 50 system calls: it was asked to]\n");
+    assert_eq!(told, b"[stopped after 49 system calls: it was asked to]\n");
     assert!(!ran.bytes(Stream::Stdout).ends_with(b"after\n"));
     shell.limits.calls = 30;
     for line in [
@@ -114,10 +115,10 @@ fn a_line_can_be_stopped() {
         "sha256sum *",
     ] {
         let ran = shell.run(&mut overlay, caller, line.as_bytes());
-        assert_eq!((ran.status, ran.call_count), (130, 30), "{line}");
+        assert_eq!((ran.status, ran.call_count), (130, 29), "{line}");
         let told = ran.bytes(Stream::Stderr);
         assert!(
-            told.ends_with(b"[stopped after 30 system calls: a line's work has a limit]\n"),
+            told.ends_with(b"[stopped after 29 system calls: a line's work has a limit]\n"),
             "{line}"
         );
     }
@@ -239,9 +240,13 @@ fn the_articles_lines() {
             "mount: '/dev/sda': nothing can be mounted here, only the overlay's line is shown\n",
         ),
         (
-            "ls | cat",
-            "pipes are not supported here: write to a file with > and read that\n",
+            "for f in $(ls | head -2); do\n  if test -d \"$f\"; then\n    echo \"$f: $(ls $f)\"\n  fi\ndone",
+            "bin: busybox\nsh\ndata: \n",
         ),
+        ("X=$(cat hello.txt); echo \"$X\" | wc -c", "17\n"),
+        ("cat \"$WORKDIR/x\"; echo more", "WORKDIR: unbound variable\n"),
+        ("X=1; unset X; echo $X", "X: unbound variable\n"),
+        ("echo $(echo $X) on", "X: unbound variable\non\n"),
     ] {
         assert_eq!(text(&run(&mut overlay, line)), output, "{line}");
     }
@@ -268,4 +273,36 @@ fn every_command_tells_what_it_does() {
     let ran = run(&mut overlay, "ls --help");
     assert!(text(&ran).starts_with("Usage: ls") && ran.status == 0);
     assert_eq!(run(&mut overlay, "help nothing").status, 1);
+}
+
+#[test]
+fn loops_pipes_and_variables_are_bounded() {
+    let zeros = Node::File(Content::whole(Arc::new(Zeros)));
+    let mut overlay = mounted(vec![("/zeros".to_owned(), zeros)]);
+    let ten = "0 1 2 3 4 5 6 7 8 9";
+    let nested = |body: &str| {
+        let loops: String = (0..8)
+            .map(|number| format!("for x{number} in {ten}; do "))
+            .collect();
+        format!("{loops}{body}{}", "; done".repeat(8))
+    };
+    for line in [nested("true"), nested("X=1")] {
+        let mut shell = Shell::new(MountInfo::default());
+        shell.limits.calls = 10_000;
+        let ran = shell.run(&mut overlay, Caller::root(NOW), line.as_bytes());
+        assert_eq!(ran.status, 130, "{line}");
+        assert!(text(&ran).ends_with("a line's work has a limit]\n"), "{line}");
+    }
+    let doubled = format!("X=0123456789abcdef; for a in {ten}; do for b in {ten}; do X=\"$X$X\"; done; done");
+    let told = text(&run(&mut overlay, &doubled));
+    assert!(told.ends_with("a value of more than 2097152 bytes\n"), "{told}");
+    let words =
+        format!("X=0123456789abcdef; for a in {ten} a b c d e f; do X=\"$X$X\"; done; true $X $X $X $X");
+    assert_eq!(text(&run(&mut overlay, &words)), "Argument list too long\n");
+    let told = text(&run(&mut overlay, "X=$(cat zeros)"));
+    assert_eq!(told, "a substitution of more than 2097152 bytes\n");
+    // What lies elsewhere goes through a pipe without being read.
+    assert_eq!(text(&run(&mut overlay, "cat zeros | head -c 3 | wc -c")), "3\n");
+    let more = format!("for a in {ten}; do for b in {ten}; do head -c 1000000 zeros; done; done | wc -c");
+    assert_eq!(text(&run(&mut overlay, &more)), "100000000\n");
 }

@@ -9,6 +9,7 @@ use crate::overlay::mount::{
     Attributes, Call, Caller, Committed, Errno, Event, Lower, Options, Overlay, Upper,
 };
 use crate::overlay::script::Script;
+use crate::runtime::ProcMounts;
 use crate::shell::{MountInfo, Ran, Shell, Traced};
 use crate::text::unescape;
 use crate::tree::{Ino, Metadata, Tree, TreePath, Xattrs};
@@ -16,7 +17,7 @@ use crate::tree::{Ino, Metadata, Tree, TreePath, Xattrs};
 use super::apply::{Applier, Result, layer_name};
 use super::error::WorkbenchError;
 use super::lean::whole;
-use super::machine::OnMachine;
+use super::machine::{OnMachine, steps_key};
 use super::operation::{ImageId, LayerId};
 use super::state::LayerState;
 
@@ -200,8 +201,15 @@ impl Applier<'_> {
         whole()?;
         let caller = self.system_caller();
         let bytes = unescape(line)?;
+        let on = self.state.container(container)?.on_machine.as_ref();
+        let steps = on.and_then(|on| {
+            let machine = self.state.machine()?;
+            machine.steps.get(&steps_key(&on.namespace, &on.id))
+        });
+        let proc = steps.and_then(|steps| ProcMounts::new(steps, self.time));
         self.step(container, line, |state, overlay| {
-            let mut traced = Traced::new(overlay, state.shell.limits.recorded);
+            let traced = Traced::new(overlay, state.shell.limits.recorded);
+            let mut traced = traced.with_proc(proc.as_ref());
             let ran = state.shell.run(&mut traced, caller, &bytes);
             Done::Line(ran, traced.events)
         })

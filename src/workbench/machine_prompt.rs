@@ -66,7 +66,10 @@ pub struct PromptLine {
 
 impl Default for PromptState {
     fn default() -> Self {
-        let mut shell = Shell::new(MountInfo::default()).starting_in(HOME.as_bytes());
+        let shell = Shell::new(MountInfo::default()).starting_in(HOME.as_bytes());
+        // The article's lines name both; its section 1 sets them.
+        let shell = shell.knowing(b"CTR_NAMESPACE", DEFAULT_NAMESPACE.as_bytes());
+        let mut shell = shell.knowing(b"WORKDIR", HOME.as_bytes());
         (shell.limits.calls, shell.limits.recorded) = (CALLS, RECORDED);
         Self {
             shell,
@@ -208,7 +211,7 @@ impl AtPrompt<'_> {
         self.machine.disk.forget();
         let output = ran.output.into_iter().map(|(stream, bytes)| {
             let is_error = stream == ctr::Stream::Error;
-            (is_error, super::machine_archive::joined(vec![bytes]))
+            (is_error, crate::layer::joined(vec![bytes]))
         });
         Executed {
             output: output.collect(),

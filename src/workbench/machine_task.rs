@@ -9,7 +9,7 @@ use crate::overlay::Stack;
 use crate::overlay::mount::{
     Call, Caller, Errno, Event, FileType, Lower, Options, Overlay, Reply, Rule, System, Upper, shown_options,
 };
-use crate::runtime::{self, Manner, MountPoint, Spec, Step, User};
+use crate::runtime::{self, Manner, MountPoint, ProcMounts, Spec, Step, User};
 use crate::shell::{Execution, MountInfo, Process, Ran, Shell, Stream};
 use crate::store::ctr::{self, NewProcess, NewTask};
 use crate::store::{Changes, Client, Moment, Sign};
@@ -89,12 +89,20 @@ impl Outcome {
 /// The overlay of a container, as its process sees it.
 struct InContainer<'a> {
     overlay: &'a mut Overlay,
+    proc: Option<ProcMounts>,
     events: Vec<Vec<Event>>,
     writes: Vec<(Call, Vec<Event>)>,
 }
 
 impl System for InContainer<'_> {
     fn call(&mut self, caller: Caller, call: &Call) -> std::result::Result<Reply, Errno> {
+        if let Some(answer) = self.proc.as_ref().and_then(|proc| proc.call(call)) {
+            // It never reaches the overlay.
+            if self.events.len() < RECORDED {
+                self.events.push(Vec::new());
+            }
+            return answer;
+        }
         let before = self.overlay.upperdir().cloned();
         let outcome = self.overlay.call(caller, call);
         let is_same = match (&before, self.overlay.upperdir()) {
@@ -197,6 +205,10 @@ impl Mounted {
             options: shown_options(&directories(&self.on), Options::default()),
             ..MountInfo::default()
         }
+    }
+
+    fn proc(&self, now: Time) -> Option<ProcMounts> {
+        ProcMounts::new(&self.steps, now)
     }
 
     /// What the process is told, and who it is.
@@ -309,7 +321,15 @@ impl Starting<'_> {
             overlay = read_only(&overlay, mounted.trees.clone(), own, self.now);
         }
         let is_held = !task.has_command && (spec.process.terminal || task.is_detached);
-        let done = execute(overlay, process, mounted.mount_info(), caller, &args, is_held);
+        let done = execute(
+            overlay,
+            process,
+            mounted.mount_info(),
+            mounted.proc(self.now),
+            caller,
+            &args,
+            is_held,
+        );
         let (execution, finished) = match done {
             Ok(done) => done,
             Err(reason) => {
@@ -410,7 +430,7 @@ impl Starting<'_> {
             trees: (on.parents.iter().rev().chain([&on.number]))
                 .filter_map(|&number| self.machine.disk.tree(number))
                 .collect(),
-            steps: Vec::new(),
+            steps: (self.machine.steps.get(&key)).map_or_else(Vec::new, |steps| Vec::clone(steps)),
             overlay: state.now().clone(),
             on,
         };
@@ -442,7 +462,15 @@ impl Starting<'_> {
             overlay = read_only(&overlay, mounted.trees.clone(), None, self.now);
         }
         let args = bytes(&new.args);
-        match execute(overlay, process, mounted.mount_info(), caller, &args, false) {
+        match execute(
+            overlay,
+            process,
+            mounted.mount_info(),
+            mounted.proc(self.now),
+            caller,
+            &args,
+            false,
+        ) {
             Err(reason) => failed(format!("unable to start container process: {reason}")),
             Ok((execution, None)) => {
                 let name = String::from_utf8_lossy(&args[0]).into_owned();
@@ -510,6 +538,7 @@ fn execute(
     mut overlay: Overlay,
     process: Process,
     info: MountInfo,
+    proc: Option<ProcMounts>,
     caller: Caller,
     args: &[Vec<u8>],
     is_held: bool,
@@ -518,6 +547,7 @@ fn execute(
     (shell.limits.calls, shell.limits.recorded) = (CALLS, RECORDED);
     let mut inside = InContainer {
         overlay: &mut overlay,
+        proc,
         events: Vec::new(),
         writes: Vec::new(),
     };

@@ -328,9 +328,30 @@ fn the_article_is_typed_at_the_machines_prompt() {
     );
     assert!(text.ends_with(")...done\n") && status == 0, "{text}");
     let (text, _) = typed(&mut workbench, "ctr images ls -q; ctr snapshots ls | wc");
-    assert!(text.contains("not supported here"), "{text}");
-    let (text, _) = typed(&mut workbench, "ctr images ls -q");
-    assert_eq!(text, "docker.io/library/a:latest\n");
+    assert_eq!(text, "docker.io/library/a:latest\n      3       8     465\n");
+    // As the article has it, new lines and all.
+    let (text, status) = typed(
+        &mut workbench,
+        r#"SNAPSHOTS_ROOT="/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots"
+sudo ls "$SNAPSHOTS_ROOT"
+
+# inspect each snapshot's contents
+for snap in $(sudo ls "$SNAPSHOTS_ROOT"); do
+  echo "--- snapshot $snap ---"
+  sudo ls "$SNAPSHOTS_ROOT/$snap/fs/"
+  if sudo test -f "$SNAPSHOTS_ROOT/$snap/fs/d/x"; then
+    echo "x = $(sudo cat "$SNAPSHOTS_ROOT/$snap/fs/d/x")"
+  fi
+done"#,
+    );
+    let expected = "1\n2\n--- snapshot 1 ---\nbin\nd\nx = below\n--- snapshot 2 ---\na\nd\n";
+    assert_eq!((&text[..], status), (expected, 0));
+    // What is assigned stays for the next line.
+    let (text, _) = typed(
+        &mut workbench,
+        r#"sudo ctr -n "$CTR_NAMESPACE" snapshots ls | grep -c Committed; ls $WORKDIR; echo $SNAPSHOTS_ROOT | wc -l"#,
+    );
+    assert_eq!(text, "2\na.tar\nb.tar\n1\n");
     let (text, _) = typed(
         &mut workbench,
         "cd /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots; sudo ls; ls *; ls 1/fs 2/fs",
@@ -375,8 +396,14 @@ fn a_container_is_run_at_the_prompt() {
     );
     let (text, _) = typed(&mut workbench, "ctr tasks ls");
     assert_eq!(text, "TASK    PID     STATUS    \ndemo    1003    RUNNING\n");
-    let line = r#"{"op":"run_line","container":9,"line":"echo new > /d/y"}"#;
+    let line =
+        r#"{"op":"run_line","container":9,"line":"echo new > /d/y; cat /proc/1/mountinfo | grep overlay"}"#;
     apply(&mut workbench, line).unwrap();
+    let view = ask(&mut workbench, r#"{"query":"step","container":9,"step":0}"#).to_string();
+    assert!(
+        view.contains("100 99 0:100 / / rw,relatime - overlay overlay rw,lowerdir=/var/lib"),
+        "{view}"
+    );
     let (text, _) = typed(
         &mut workbench,
         "cat /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/3/fs/d/y",

@@ -279,7 +279,12 @@ fn programs_print_at_the_prompt_what_they_print_in_containerd() {
         let (expected, found) = (real(&containerd, &line), machine.run(&line));
         let normal =
             |(out, err, status): &(String, String, i32)| (without_help(&normal(out)), normal(err), *status);
-        let (expected, found) = (normal(&expected), normal(&found));
+        let (mut expected, found) = (normal(&expected), normal(&found));
+        // Now and then, on a busy machine, containerd ends a short program's output before it is copied: what it has
+        // printed nothing for is asked of it again.
+        if expected != found && expected.0.is_empty() && line.starts_with("ctr run --rm ") {
+            expected = normal(&real(&containerd, &line));
+        }
         // An image that cannot run anything would be equal in all lines.
         fine += usize::from(expected.2 == 0);
         if expected != found {
