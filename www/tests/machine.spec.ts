@@ -140,6 +140,38 @@ test('the prompt has ctr and the disk; what a line does is an event', async ({ p
   await expect(page.getByRole('link', { name: /mine/ })).toBeVisible();
 });
 
+test('the article’s loop is pasted as it stands', async ({ page }) => {
+  await imported(page);
+  const pasted = `SNAPSHOTS_ROOT="${SNAPSHOTS}"
+# inspect each snapshot's contents
+for snap in $(sudo ls "$SNAPSHOTS_ROOT"); do
+  echo "--- snapshot $snap ---"
+  sudo ls "$SNAPSHOTS_ROOT/$snap/fs/"
+  if sudo test -f "$SNAPSHOTS_ROOT/$snap/fs/hello.txt"; then
+    echo "hello.txt = $(sudo cat "$SNAPSHOTS_ROOT/$snap/fs/hello.txt")"
+  fi
+done`;
+  await run(page, pasted);
+  await expect(last(page)).toContainText('--- snapshot 2 ---');
+  await expect(last(page)).toContainText('hello.txt = hello from base');
+  await expect(last(page)).toContainText('hello.txt = hello from delta');
+  await expect(prompt(page)).toHaveValue('');
+  // All of it comes back, and its lines are gone through before the ones that were typed earlier.
+  await prompt(page).press('ArrowUp');
+  await expect(prompt(page)).toHaveValue(pasted);
+  await prompt(page).press('ArrowUp');
+  await expect(prompt(page)).toHaveValue(pasted);
+  await prompt(page).press('Escape');
+  await expect(prompt(page)).toHaveValue('');
+  await prompt(page).pressSequentially('for x in 1 2; do');
+  await prompt(page).press('Shift+Enter');
+  await prompt(page).pressSequentially('echo "<$x>"; done | grep 2');
+  await prompt(page).press('Enter');
+  await expect(last(page)).toContainText('<2>');
+  await run(page, `ctr run --rm ${NAME} once cat /proc/1/mountinfo | grep overlay`);
+  await expect(last(page)).toContainText(`/ / rw,relatime - overlay overlay rw,lowerdir=${SNAPSHOTS}/2/fs:`);
+});
+
 test('a program runs at the prompt as in containerd, and is gone with --rm', async ({ page }) => {
   await imported(page);
   await page.getByRole('button', { name: 'ctr run --rm …/handroll:latest once ls /' }).click();

@@ -23,6 +23,11 @@ export function typedText(text: string): string {
   return text.replaceAll('\\\\', '\\');
 }
 
+/** The same of what may have several lines. */
+export function typedLines(text: string): string {
+  return text.replace(/\\\\|\\x0a/g, (part) => (part === '\\x0a' ? '\n' : '\\'));
+}
+
 function hex(code: number): string {
   return `\\x${code.toString(16).padStart(2, '0')}`;
 }

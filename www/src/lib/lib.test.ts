@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatSize } from './bytes';
 import { toBase64 } from './base64';
-import { bytesOf, byteText, typedText } from './byte-text';
+import { bytesOf, byteText, typedLines, typedText } from './byte-text';
 import { changesInWords } from './changes';
 import { barHeights, shortDigest } from './digest';
 import { looksExecutable, markOf } from './drop';
@@ -31,6 +31,7 @@ describe('names as bytes', () => {
     expect(byteText('a\\b')).toBe('a\\\\b');
     expect(byteText('a\nb\u007f')).toBe('a\\x0ab\\x7f');
     expect(typedText(byteText('a\\b'))).toBe('a\\b');
+    expect(typedLines(byteText('a\\x0a\nb\\'))).toBe('a\\x0a\nb\\');
     expect([...bytesOf('é\\\\\\xff')]).toEqual([0xc3, 0xa9, 0x5c, 0xff]);
   });
 });

@@ -35,6 +35,10 @@ export function linesToTry(archive: string, image: string): Tried[] {
         { line: 'ctr snapshots tree', says: 'who stands on whom' },
         { line: `ls ${SNAPSHOTS}`, says: 'their directories, by numbers' },
         { line: `ls -l ${SNAPSHOTS}/*/fs`, says: 'the layers unpacked' },
+        {
+          line: `for snap in $(ls ${SNAPSHOTS}); do echo "--- $snap"; ls ${SNAPSHOTS}/$snap/fs; done`,
+          says: 'the article’s loop over them',
+        },
         { line: `ls -l ${SNAPSHOTS}/2/fs/data`, says: 'a whiteout is a character device 0, 0' },
         { line: `cat ${SNAPSHOTS}/1/fs/hello.txt`, says: 'the base’s file, still there' },
       ],
@@ -49,6 +53,10 @@ export function linesToTry(archive: string, image: string): Tried[] {
         {
           line: `ctr run -d ${image} demo`,
           says: 'a container, with a shell of its own in the view Container',
+        },
+        {
+          line: `ctr run --rm ${image} once cat /proc/1/mountinfo | grep overlay`,
+          says: 'the line of its mount, as it sees it itself',
         },
         { line: 'ctr containers ls', says: 'the containers, and what they were made of' },
         { line: 'ctr tasks ls', says: 'those that run, and as which process' },
@@ -68,7 +76,7 @@ export function linesToTry(archive: string, image: string): Tried[] {
 /** A line without the long way to containerd's directories. */
 export function brief(line: string): string {
   return line
-    .replace(/\/var\/lib\/containerd\/io\.containerd\.[\w.]+\//, '…/')
+    .replace(/\/var\/lib\/containerd\/io\.containerd\.[\w.]+\//g, '…/')
     .replace('docker.io/library/', '…/');
 }
 
