@@ -48,7 +48,7 @@ const LINE_LIMIT: usize = 16 << 20;
 /// So much of a file tells whether it is text.
 const LOOKED_AT: u64 = 32 << 10;
 /// States that are tried for one unit of a line's work.
-const STEPS: usize = 16 << 20;
+const STEPS: usize = 1 << 20;
 
 struct Search<'a> {
     args: &'a Args,
@@ -152,7 +152,7 @@ impl Search<'_> {
                 break;
             }
             number += 1;
-            steps += line.len() * self.regex.cost();
+            steps += (line.len() + 1) * self.regex.cost();
             if steps > STEPS {
                 steps = 0;
                 if !job.works_on() {

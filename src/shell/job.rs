@@ -28,6 +28,9 @@ const ECANCELED: Errno = Errno(125);
 
 pub(super) const STOPPED: u8 = 130;
 
+/// How many lists are run in each other: a browser's stack is a MiB.
+const MAX_LISTS: usize = 100;
+
 /// The most bytes that a program prints to standard error at once.
 const ERROR_LIMIT: u64 = 1 << 20;
 
@@ -58,6 +61,8 @@ pub(super) struct Job<'a> {
     pub stdin: Content,
     /// The status of the last substitution.
     pub substituted: u8,
+    /// How many lists are run in each other.
+    depth: usize,
     sinks: [Sink; 2],
     files: Vec<OutFile>,
     held: Vec<Held>,
@@ -90,6 +95,7 @@ impl<'a> Job<'a> {
             exits: None,
             stdin: Content::inline(*b""),
             substituted: 0,
+            depth: 0,
             sinks: [Sink::Shown(Stream::Stdout), Sink::Shown(Stream::Stderr)],
             files: Vec::new(),
             held: Vec::new(),
@@ -132,6 +138,20 @@ impl<'a> Job<'a> {
         }
         self.work += 1;
         self.stopped.is_none()
+    }
+
+    /// One list in others: false if there are too many, however scripts call each other.
+    pub fn enters(&mut self) -> bool {
+        if self.depth == MAX_LISTS {
+            self.stopped.get_or_insert("commands in commands have a limit");
+            return false;
+        }
+        self.depth += 1;
+        true
+    }
+
+    pub fn leaves(&mut self) {
+        self.depth -= 1;
     }
 
     /// Makes a system call.

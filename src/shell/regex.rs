@@ -4,6 +4,8 @@
 
 /// The most states that patterns may have together.
 const STATES: usize = 20_000;
+/// How often something is compiled: repetitions of nothing make no states, and multiply.
+const COMPILED: usize = 200_000;
 /// The highest bound of a repetition (RE_DUP_MAX).
 const REPEATS: usize = 255;
 /// How deep groups can be in each other.
@@ -127,6 +129,7 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Regex {
     states: Vec<State>,
+    compiled: usize,
 }
 
 impl Regex {
@@ -157,7 +160,10 @@ impl Regex {
         let mut nodes: Vec<Node> = before.map(Node::Edge).into_iter().collect();
         nodes.push(Node::Choice(choices));
         nodes.extend(after.map(Node::Edge));
-        let mut regex = Self { states: Vec::new() };
+        let mut regex = Self {
+            states: Vec::new(),
+            compiled: 0,
+        };
         regex.compile(&Node::Sequence(nodes))?;
         regex.states.push(State::Match);
         Ok(regex)
@@ -169,7 +175,8 @@ impl Regex {
     }
 
     fn compile(&mut self, node: &Node) -> Result<(), RegexError> {
-        if self.states.len() > STATES {
+        self.compiled += 1;
+        if self.states.len() > STATES || self.compiled > COMPILED {
             return Err(RegexError::TooLarge);
         }
         match node {
@@ -590,4 +597,43 @@ impl Parser<'_> {
 
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn regex(pattern: &str) -> Result<Regex, RegexError> {
+        let patterns = [pattern.as_bytes().to_vec()];
+        Regex::new(&patterns, Syntax::Extended, false, Extent::Anything)
+    }
+
+    #[test]
+    fn patterns_are_bounded() {
+        for pattern in [
+            "(a{255}){255}".to_owned(),
+            "()".to_owned() + &"{255}".repeat(10),
+            "(".repeat(100_000),
+            "a{256}".to_owned(),
+        ] {
+            assert_eq!(
+                regex(&pattern).unwrap_err(),
+                RegexError::TooLarge,
+                "{:.20}",
+                pattern
+            );
+        }
+        // What takes others a power of the length takes a product.
+        let slow = regex(&format!("^({}a*)*b$", "a?".repeat(30))).unwrap();
+        assert!(!slow.is_in(&[b'a'; 5000]));
+        assert!(regex(&"a*".repeat(5000)).unwrap().is_in(b"b"));
+    }
+
+    #[test]
+    fn the_longest_match_counts() {
+        let regex = regex("a|ab|abcd").unwrap();
+        assert_eq!(regex.longest(b"abcx", 0), Some(2));
+        assert_eq!(regex.longest(b"xabcd", 1), Some(5));
+        assert_eq!(regex.longest(b"xabcd", 0), None);
+    }
 }

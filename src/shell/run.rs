@@ -12,6 +12,9 @@ const VARIABLES_LIMIT: usize = 4 << 20;
 /// Runs a list; its status is that of the last command that was run.
 pub(super) fn list(job: &mut Job<'_>, list: &List) -> u8 {
     let mut status = 0;
+    if !job.enters() {
+        return super::job::STOPPED;
+    }
     for (joint, commands) in list {
         let is_run = match joint {
             Joint::Always => true,
@@ -23,6 +26,7 @@ pub(super) fn list(job: &mut Job<'_>, list: &List) -> u8 {
             job.shell.status = status;
         }
     }
+    job.leaves();
     status
 }
 

@@ -306,3 +306,35 @@ fn loops_pipes_and_variables_are_bounded() {
     let more = format!("for a in {ten}; do for b in {ten}; do head -c 1000000 zeros; done; done | wc -c");
     assert_eq!(text(&run(&mut overlay, &more)), "100000000\n");
 }
+
+#[test]
+fn commands_in_commands_fit_a_browsers_stack() {
+    let work = || {
+        let mut overlay = mounted(Vec::new());
+        for (open, close) in [
+            ("echo $(", ")"),
+            ("if true; then ", "; fi"),
+            ("for x in a; do ", "; done"),
+        ] {
+            let line = format!("{}echo deep{}", open.repeat(49), close.repeat(49));
+            assert_eq!(text(&run(&mut overlay, &line)), "deep\n", "{open}");
+        }
+        // A script that calls itself from within, as deep as it gets.
+        let nested = format!("{}sh /s{}", "if true; then ".repeat(30), "; fi".repeat(30));
+        let script = Node::File(Content::inline(nested.into_bytes()));
+        let mut overlay = mounted(vec![("/s".to_owned(), script)]);
+        let mut shell = Shell::new(MountInfo::default());
+        let mut process = inside::Inside::new(Vec::new());
+        process.kind = inside::Kind::Busybox;
+        shell.inside = Some(process);
+        let ran = shell.run(&mut overlay, Caller::root(NOW), b"sh /s");
+        assert!(
+            text(&ran).contains("commands in commands have a limit"),
+            "{}",
+            text(&ran)
+        );
+    };
+    // Frames are larger here than in a browser.
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(work);
+    thread.unwrap().join().unwrap();
+}
