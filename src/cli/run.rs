@@ -110,7 +110,8 @@ fn run_container(arguments: &RunArgs) -> Result<Ended, Failure> {
     layers::tell_left_out(&stack);
     // From here on there is something to clean up.
     let held = Held::new().map_err(Failure::work)?;
-    let (session, upper) = place.session(None).map_err(Failure::work)?;
+    let (mut session, upper) = place.session(None).map_err(Failure::work)?;
+    session.watch().map_err(Failure::work)?;
     let runtime = session.runtime(&program).map_err(Failure::work)?;
     session.share_lock().map_err(Failure::work)?;
     users.share().map_err(Failure::work)?;

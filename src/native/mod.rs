@@ -31,6 +31,7 @@ mod store_task;
 mod store_view;
 mod truncate;
 mod unpack;
+mod watcher;
 mod xattr;
 
 use std::sync::atomic::{AtomicU64, Ordering};

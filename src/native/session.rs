@@ -16,22 +16,33 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::FdFlags;
 use rustix::mount::{UnmountFlags, unmount};
 
-use super::container::Runtime;
+use super::container::{Bundle, Runtime};
 use super::mountinfo::{self, MountLine};
 use super::place::{Place, PlaceError, at, lock_file, make_private, remove_directory, retry};
+use super::watcher::Watcher;
+
+const BUNDLE: &str = "bundle";
+/// How long the container of a killed process has to come to its end; its runtime may be stopped.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A mount's own directory. It is removed with the value, unless it is kept.
 pub struct Session {
     directory: PathBuf,
     lock: File,
     is_kept: bool,
+    /// Dropped after the session is freed.
+    watcher: Option<Watcher>,
 }
 
 /// A directory that a mount writes to.
@@ -65,6 +76,7 @@ impl Place {
             directory,
             lock: own,
             is_kept: false,
+            watcher: None,
         };
         drop(changing);
         let upper = session.make_upper(upper)?;
@@ -140,6 +152,16 @@ impl Session {
         )
     }
 
+    /// Has another process end the session, container and all, if this one is killed. It lives in the mounts that this
+    /// process has now.
+    pub fn watch(&mut self) -> Result<(), PlaceError> {
+        // A lock of its own: it is free when this process and the runtime are gone.
+        let lock = lock_file(&self.directory.join("lock"))?;
+        let started = Watcher::start(self.lock.as_fd(), || end_abandoned(&self.directory, &lock));
+        self.watcher = Some(at(&self.directory, started)?);
+        Ok(())
+    }
+
     /// Lets it be when the value goes.
     pub fn keep(mut self) {
         self.is_kept = true;
@@ -162,7 +184,7 @@ impl Drop for Session {
 }
 
 fn runtime_of(program: PathBuf, session: &Path) -> Runtime {
-    Runtime::new(program, session.join("state"), session.join("bundle"))
+    Runtime::new(program, session.join("state"), session.join(BUNDLE))
 }
 
 /// The path that a session has under a name: of a link, where it leads.
@@ -187,13 +209,43 @@ fn free(directory: &Path) -> Result<(), PlaceError> {
 /// Removes a session, and the work directory beside an upper one that was given. Nobody else may change sessions
 /// meanwhile.
 fn remove(directory: &Path) -> Result<(), PlaceError> {
-    if let Ok(program) = fs::read_link(directory.join("runtime")) {
-        runtime_of(program, directory).end_all();
-    }
+    end_containers(directory);
     if let Ok(work) = fs::read_link(directory.join("work")) {
         remove_directory(&work)?;
     }
     remove_directory(directory)
+}
+
+/// Ends the session of a process that was killed: its container first, and then its runtime has ended too, as it does
+/// of itself. What cannot be done is left to the next sweep.
+fn end_abandoned(directory: &Path, lock: &File) {
+    let Some(Ok(_changing)) = directory.parent().map(change) else {
+        return;
+    };
+    let inode = |metadata: io::Result<fs::Metadata>| metadata.ok().map(|found| (found.dev(), found.ino()));
+    if inode(fs::metadata(directory.join("lock"))) != inode(lock.metadata()) {
+        // It is swept, and another one may be in its place.
+        return;
+    }
+    let start = Instant::now();
+    loop {
+        end_containers(directory);
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            Err(_) if start.elapsed() > PATIENCE => return,
+            Err(_) => sleep(Duration::from_millis(10)),
+        }
+    }
+    let rootfs = Bundle::at(&directory.join(BUNDLE)).rootfs();
+    // It may not have been mounted yet.
+    let _ = unmount(&rootfs, UnmountFlags::NOFOLLOW);
+    let _ = remove(directory);
+}
+
+fn end_containers(directory: &Path) {
+    if let Ok(program) = fs::read_link(directory.join("runtime")) {
+        runtime_of(program, directory).end_all();
+    }
 }
 
 /// Removes the sessions that nobody holds and that are mounted nowhere, if nothing is lost with them.

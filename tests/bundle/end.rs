@@ -1,7 +1,7 @@
 //! How `handroll run` ends, and that nothing is left, whatever ended it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -47,17 +47,29 @@ fn processes(words: &[&str]) -> Vec<u32> {
         .collect()
 }
 
+/// The only process of this name that has the mark on its command line.
+fn named(name: &str, mark: &str) -> u32 {
+    let mut found = processes(&[mark]);
+    found.retain(|pid| {
+        let found = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        found.trim() == name
+    });
+    assert_eq!(found.len(), 1, "{name} {mark}");
+    found[0]
+}
+
 /// The only process of the container in which this is run.
 fn inside(mark: &str) -> u32 {
-    let found: Vec<u32> = processes(&[mark])
-        .into_iter()
-        .filter(|pid| {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            name.trim() == "sh"
-        })
-        .collect();
-    assert_eq!(found.len(), 1, "{mark}");
-    found[0]
+    named("sh", mark)
+}
+
+/// Waits till no session is left.
+fn wait_for_the_end(room: &Room) {
+    let start = Instant::now();
+    while !room.sessions().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", room.sessions());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// A text that no other process has.
@@ -278,14 +290,85 @@ fn a_runtime_that_is_killed_early_leaves_no_cgroups() {
     assert_eq!(cgroups(id), "");
 }
 
+/// Alone, and with all of its process group.
 #[test]
-fn what_a_killed_handroll_leaves_is_ended_by_the_next() {
+fn a_killed_handroll_leaves_nothing() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    for whom in ["handroll", "group"] {
+        let mark = mark(whom);
+        let script = format!("echo x > /written; : {mark}; echo ready; read end");
+        let mut run = mortal(&room.run(&image, &["/bin/sh", "-c", &script]));
+        let run = run.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = run.spawn().unwrap();
+        let input = child.stdin.take();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut String::new()).unwrap();
+        assert_eq!(room.sessions().len(), 1);
+        match whom {
+            "handroll" => kill("KILL", child.id()),
+            _ => drop(ok(program("kill").args([
+                "-KILL",
+                "--",
+                &format!("-{}", child.id()),
+            ]))),
+        }
+        child.wait().unwrap();
+        // Its output ends as its last process does.
+        output.read_to_string(&mut String::new()).unwrap();
+        wait_for_the_end(&room);
+        room.is_clean();
+        assert_eq!(processes(&[&mark]), [0; 0]);
+        assert_eq!(cgroups(child.id()), "");
+        drop(input);
+    }
+}
+
+/// While the mount's directory is made, when it is mounted, when the runtime is started, while it runs, and while all
+/// is removed.
+#[test]
+fn a_kill_at_any_moment_leaves_nothing() {
+    let room = Room::new();
+    let image = room.article(&[]);
+    for call in [
+        "symlink:when=1",
+        "fork,clone,clone3,vfork:when=2",
+        "mount:when=2",
+        "umount2:when=1",
+        "mount:when=3",
+        "rename:when=1",
+        "umount2:when=2",
+        "unlinkat:when=1",
+        "unlinkat:when=2",
+        "unlinkat:when=3",
+        "unlinkat:when=4",
+        "unlinkat:when=5",
+        "unlinkat:when=6",
+        "wait4:when=1",
+    ] {
+        let run = mortal(&room.run(&image, &["/bin/sh", "-c", "echo started"]));
+        let mut traced = program("strace");
+        let (traces, when) = call.split_once(':').unwrap();
+        traced.arg("-o").arg(room.path("log"));
+        traced.args(["-e", &format!("trace={traces}")]);
+        traced.args(["-e", &format!("inject={traces}:signal=KILL:{when}")]);
+        traced.arg(run.get_program()).args(run.get_args());
+        let output = traced.env("HANDROLL_PLACE", room.path("place")).output().unwrap();
+        assert_eq!(output.status.signal(), Some(9), "{call}: {output:?}");
+        wait_for_the_end(&room);
+        room.is_clean();
+    }
+}
+
+#[test]
+fn what_nobody_watches_over_is_ended_by_the_next() {
     let room = Room::new();
     let image = room.article(&[]);
     let mark = mark("handroll");
     let (mut child, mut output) = started(&room, &image, &format!("echo x > /written; : {mark}"));
     let id = child.id();
     let input = child.stdin.take();
+    kill("KILL", named("handroll-watch", &mark));
     child.kill().unwrap();
     child.wait().unwrap();
     // The container lives on, as long as its runtime watches over it, and so does what it has written.

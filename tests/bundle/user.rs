@@ -1,7 +1,9 @@
 //! Bundles and containers of somebody who is not root.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -62,13 +64,28 @@ impl Home {
         run
     }
 
-    fn run(&self, script: &str) -> Output {
+    fn command(&self, script: &str) -> Command {
         let mut run = self.user(&self.program);
         run.arg("run")
             .arg(&self.image)
-            .args(["--", "/bin/sh", "-c", script])
-            .output()
-            .unwrap()
+            .args(["--", "/bin/sh", "-c", script]);
+        run
+    }
+
+    fn run(&self, script: &str) -> Output {
+        self.command(script).output().unwrap()
+    }
+
+    /// How many mounts the places hold.
+    fn sessions(&self) -> usize {
+        let places = fs::read_dir(self.home.join(".local/share/handroll")).unwrap();
+        let in_place = |place: PathBuf| {
+            let entries = fs::read_dir(place.join("mounts")).unwrap();
+            entries
+                .filter(|entry| entry.as_ref().unwrap().path().is_dir())
+                .count()
+        };
+        places.map(|place| in_place(place.unwrap().path())).sum()
     }
 }
 
@@ -90,14 +107,27 @@ fn runs_in_a_user_namespace(subordinate: &str) {
     assert_eq!(map.len() > 3, !subordinate.is_empty(), "{out}");
     let is_told = error.contains("only your own user and group are mapped");
     assert_eq!(is_told, subordinate.is_empty(), "{error}");
-    let places = fs::read_dir(home.home.join(".local/share/handroll")).unwrap();
-    for place in places.map(|place| place.unwrap().path()) {
-        assert_eq!(
-            fs::read_dir(place.join("mounts")).unwrap().count(),
-            1,
-            "only the lock stays"
-        );
+    assert_eq!(home.sessions(), 0);
+    // Killed, it leaves nothing either.
+    let mut killed = home.command("echo ready; read end");
+    let mut child = killed
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut String::new()).unwrap();
+    assert_eq!(home.sessions(), 1);
+    let input = child.stdin.take();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    output.read_to_string(&mut String::new()).unwrap();
+    let start = Instant::now();
+    while home.sessions() > 0 {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(5));
     }
+    drop(input);
 }
 
 #[test]
