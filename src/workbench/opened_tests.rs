@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::tests::{Memory, bytes, finish, operation, session};
 use super::*;
+use crate::digest::Digest;
 use crate::tree::TreePath;
 
 /// Opens some bytes as archive 1 in a session of its own.
@@ -386,4 +387,55 @@ fn digests_of_what_is_no_tar_are_told_too() {
     for id in ["damaged", "digest_mismatch", "diff_id_mismatch"] {
         assert!(ids.contains(&id), "{id}: {ids:?}");
     }
+}
+
+#[test]
+fn a_digest_that_cannot_be_computed_is_not_called_verified() {
+    let mut files = files(&sample_archive());
+    let text =
+        |files: &BTreeMap<String, Vec<u8>>, name: &str| String::from_utf8(files[name].clone()).unwrap();
+    let blob = |digest: &str| format!("blobs/{}", digest.replace(':', "/"));
+    let index = text(&files, "index.json");
+    let of = |text: &str, at: &str| {
+        let value: serde_json::Value = serde_json::from_str(text).unwrap();
+        value.pointer(at).unwrap().clone()
+    };
+    let named = of(&index, "/manifests/0/digest").as_str().unwrap().to_owned();
+    let manifest = text(&files, &blob(&named));
+    let layer = of(&manifest, "/layers/1/digest").as_str().unwrap().to_owned();
+    let long = format!("sha512:{}", "ab".repeat(64));
+    let renamed = manifest.replace(&layer, &long);
+    let digest = Digest::of(renamed.as_bytes()).to_string();
+    let sizes = [&manifest, &renamed].map(|text| format!("\"size\":{}", text.len()));
+    assert!(index.contains(&sizes[0]), "{index}");
+    let index = index.replace(&named, &digest).replace(&sizes[0], &sizes[1]);
+    let bytes = files.remove(&blob(&layer)).unwrap();
+    files.insert(blob(&long), bytes);
+    files.remove(&blob(&named));
+    files.insert(blob(&digest), renamed.into_bytes());
+    files.insert("index.json".to_owned(), index.into_bytes());
+    let mut archive = ::tar::Builder::new(Vec::new());
+    for (name, content) in &files {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, &content[..]).unwrap();
+    }
+    let mut workbench = open(archive.into_inner().unwrap());
+    finish(&mut workbench);
+    let graph = workbench.graph(1).unwrap();
+    let states = |digest: &str| {
+        let named = graph
+            .nodes
+            .iter()
+            .filter(|node| node.digest.as_deref() == Some(digest));
+        named.map(|node| node.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&long), ["uncomputed"]);
+    assert_eq!(states(&digest), ["verified"]);
+    let first = of(&manifest, "/layers/0/digest");
+    assert_eq!(states(first.as_str().unwrap()), ["verified"]);
+    let found = workbench.check(10).unwrap().findings;
+    let found = found.iter().map(|finding| finding.id).collect::<Vec<_>>();
+    assert!(found.contains(&"digest_unverified"), "{found:?}");
 }

@@ -559,11 +559,13 @@ fn graph_node(catalog: &Catalog, id: NodeId, hashed: Option<Digest>) -> GraphNod
     let size_fits = link
         .and_then(|link| link.size)
         .is_none_or(|size| node.size().is_none_or(|real| real == size));
-    let state = match (&node.state, actual, claim.and_then(|claim| claim.sha256())) {
+    let computed = claim.and_then(|claim| claim.sha256());
+    let state = match (&node.state, actual, computed) {
         (NodeState::Missing | NodeState::Unreadable { .. }, ..) => "missing",
         (NodeState::Foreign { .. }, ..) => "foreign",
         (_, Some(actual), Some(claimed)) if actual != claimed => "mismatch",
         _ if !size_fits => "mismatch",
+        (_, _, None) if claim.is_some() => "uncomputed",
         (_, Some(_), _) => "verified",
         (_, None, _) => "unverified",
     };

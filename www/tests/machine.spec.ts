@@ -153,6 +153,8 @@ for snap in $(sudo ls "$SNAPSHOTS_ROOT"); do
 done`;
   await run(page, pasted);
   await expect(last(page)).toContainText('--- snapshot 2 ---');
+  // The lines themselves fill the log.
+  await expect(last(page).locator('pre')).toBeInViewport();
   await expect(last(page)).toContainText('hello.txt = hello from base');
   await expect(last(page)).toContainText('hello.txt = hello from delta');
   await expect(prompt(page)).toHaveValue('');

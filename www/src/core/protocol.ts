@@ -454,7 +454,8 @@ export interface GraphNode {
   size: number | null;
   /** As its bytes give it; null when they are missing or not hashed yet. */
   actual: Digest | null;
-  state: 'verified' | 'mismatch' | 'unverified' | 'missing' | 'foreign';
+  /** `uncomputed`: the claimed digest is none that handroll computes, which is SHA-256. */
+  state: 'verified' | 'mismatch' | 'unverified' | 'uncomputed' | 'missing' | 'foreign';
   platform: string | null;
   names: string[];
   annotations: Record<string, string>;

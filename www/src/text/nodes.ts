@@ -35,6 +35,11 @@ export const STATES: Record<GraphNode['state'], { mark: string; word: string; sa
     says: 'Its bytes hash to another digest than the one it is named by.',
   },
   unverified: { mark: '…', word: 'not hashed yet', says: 'Its bytes have not been hashed yet.' },
+  uncomputed: {
+    mark: '?',
+    word: 'not verified',
+    says: 'It is named by a digest that handroll does not compute: it computes SHA-256.',
+  },
   missing: { mark: '∅', word: 'missing', says: 'It is named, but it is not in the archive.' },
   foreign: {
     mark: '↗',
