@@ -216,17 +216,23 @@ impl Fs {
             kind => kind.clone(),
         };
         let number = self.add(kind, inode.mode);
-        let xattrs = inode.xattrs.iter();
-        self.bytes += xattrs
-            .map(|(name, value)| kept(name) + value.len() as u64)
-            .sum::<u64>();
         *self.inode_mut(number) = Inode {
             kind: std::mem::replace(&mut self.inode_mut(number).kind, Kind::Ghost),
-            xattrs: inode.xattrs.clone(),
+            xattrs: BTreeMap::new(),
             links: 0,
             ..*inode
         };
+        self.replace_xattrs(number, inode.xattrs.clone());
         number
+    }
+
+    /// Gives an inode these attributes in place of all that it has, whatever the kernel would say of them.
+    pub(super) fn replace_xattrs(&mut self, number: Number, xattrs: BTreeMap<Vec<u8>, Vec<u8>>) {
+        self.bytes += xattrs
+            .iter()
+            .map(|(name, value)| kept(name) + value.len() as u64)
+            .sum::<u64>();
+        self.inode_mut(number).xattrs = xattrs;
     }
 
     pub(super) fn add_ghost(&mut self) -> Number {

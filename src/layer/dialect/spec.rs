@@ -132,7 +132,7 @@ impl Spec {
         }
         (inode.uid, inode.gid) = (entry.uid, entry.gid);
         inode.mtime = Some(entry.mtime);
-        inode.xattrs = entry.xattrs.clone();
+        self.fs.replace_xattrs(number, entry.xattrs.clone());
     }
 
     fn make_parents(&mut self, path: &[u8], notes: &mut Notes) -> Result<(), Why> {

@@ -69,3 +69,63 @@ fn small_steps_give_the_same() {
         }
     }
 }
+
+/// The same bytes over and over.
+struct Repeated(Vec<u8>, u64);
+
+impl crate::content::Source for Repeated {
+    fn id(&self) -> u64 {
+        1
+    }
+
+    fn name(&self) -> &'static str {
+        "repeated"
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len() as u64 * self.1
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), crate::content::ContentError> {
+        let mut done = 0;
+        while done < into.len() {
+            let start = ((offset + done as u64) % self.0.len() as u64) as usize;
+            let length = (self.0.len() - start).min(into.len() - done);
+            into[done..done + length].copy_from_slice(&self.0[start..start + length]);
+            done += length;
+        }
+        Ok(())
+    }
+}
+
+/// A file with nearly 1 MiB of attributes, written again and again: nothing of it is held twice, and yet it ends.
+#[test]
+fn bytes_of_attributes_are_bounded() {
+    let mut one = ::tar::Builder::new(Vec::new());
+    let value = [b'v'; 60_000];
+    let keys: Vec<String> = (0..16)
+        .map(|number| format!("SCHILY.xattr.user.{number}"))
+        .collect();
+    one.append_pax_extensions(keys.iter().map(|key| (&key[..], &value[..])))
+        .unwrap();
+    let mut header = ::tar::Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_size(0);
+    one.append_data(&mut header, "file", &b""[..]).unwrap();
+    let mut one = one.into_inner().unwrap();
+    // Without the end.
+    one.truncate(one.len() - 1024);
+    let each = keys.len() as u64 * value.len() as u64;
+    let layer = |count: u64| {
+        let source = std::sync::Arc::new(Repeated(one.clone(), count));
+        Content::whole(source)
+    };
+    let full = |count| {
+        let outcomes = Apply::new(&Dialect::ALL, vec![layer(count)]).run().into_iter();
+        let failures = outcomes.filter_map(|outcome| outcome.result.err());
+        let limits = failures.filter(|failure| matches!(failure.why, Why::Limit { limit: MAX_BYTES, .. }));
+        limits.count()
+    };
+    assert_eq!(full(MAX_BYTES / each - 8), 0);
+    assert_eq!(full(MAX_BYTES / each + 8), Dialect::ALL.len());
+}
